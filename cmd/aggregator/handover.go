@@ -131,7 +131,8 @@ func (f *handoverFlags) run(cmd *cobra.Command, cfg *config.Config, timeout time
 
 // send runs s, and shows on a terminal how far it is.
 func (f *handoverFlags) send(ctx context.Context, errOut io.Writer, s *handover.Sender) (handover.Result, error) {
-	var found int64 // events for all who want them, at most
+	// found is how many events there are for all who want them, at most.
+	var found int64
 	for _, p := range s.Pending() {
 		found += p.Events
 	}

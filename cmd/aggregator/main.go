@@ -52,9 +52,11 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 		return exitOK
 	}
 	said := make(chan struct{})
-	go func() { // left alone where nobody reads it, which the exit must not wait for
+	// Left alone where nobody reads it, which the exit must not wait for.
+	go func() {
 		defer close(said)
-		_, _ = fmt.Fprintln(errOut, "aggregator:", safetext.Lines(err.Error())) // there is nowhere else to say it
+		// There is nowhere else to say it.
+		_, _ = fmt.Fprintln(errOut, "aggregator:", safetext.Lines(err.Error()))
 	}()
 	select {
 	case <-said:

@@ -134,7 +134,8 @@ func reloadOnSignal(a *app.App) (stop func()) {
 	var reloader sync.WaitGroup
 	reloader.Go(func() {
 		for range signals {
-			_, _ = a.Reload() // it is logged and shown by the status
+			// It is logged and shown by the status.
+			_, _ = a.Reload()
 		}
 	})
 	return func() {

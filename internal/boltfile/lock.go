@@ -16,7 +16,8 @@ import (
 const (
 	// LockFile is the name of the file that the owner of a directory has locked.
 	LockFile = "lock"
-	lockWait = time.Second // for a predecessor that is about to end
+	// lockWait is how long to wait for a predecessor that is about to end.
+	lockWait = time.Second
 )
 
 // ErrLocked is returned for a directory that another process has locked.

@@ -28,8 +28,10 @@ import (
 type File struct {
 	f    *os.File
 	root uint64
-	high uint64 // pages in use
-	TxID uint64 // of the last transaction; the first is 2
+	// high counts pages in use.
+	high uint64
+	// TxID is that of the last transaction; the first is 2.
+	TxID uint64
 }
 
 // PageSize is bbolt's, everywhere alike.
@@ -40,7 +42,8 @@ const (
 	PageHead   = 16
 	BranchFlag = 1
 	LeafFlag   = 2
-	bucketFlag = 1 // of a leaf's element
+	// bucketFlag marks an element of a leaf.
+	bucketFlag = 1
 	maxDepth   = 32
 )
 
@@ -88,9 +91,11 @@ func (p *File) readMeta() error {
 		return err
 	}
 	const (
-		magic  = 0xED0CDAED
-		rootAt = 16      // after magic, version, page size, flags
-		highAt = 16 + 24 // after the root bucket and the list of free pages
+		magic = 0xED0CDAED
+		// rootAt lies behind magic, version, page size, flags.
+		rootAt = 16
+		// highAt lies behind the root bucket and the list of free pages.
+		highAt = 16 + 24
 		txidAt = highAt + 8
 		sumAt  = txidAt + 8
 	)
@@ -126,15 +131,18 @@ type Element struct {
 	bucket bool
 	Key    []byte
 	Value  []byte
-	Off    int64 // of the value, in the file
+	// Off is that of the value, in the file.
+	Off int64
 }
 
 // Tree is a bucket, or the top of the file, which holds the buckets.
 type Tree struct {
-	file     *File
-	root     uint64
-	inline   []byte // where the root is 0
-	off      int64  // of inline
+	file *File
+	root uint64
+	// inline is set where the root is 0.
+	inline []byte
+	// off is where inline is.
+	off      int64
 	Sequence uint64
 }
 
@@ -144,11 +152,12 @@ func (p *File) Top() *Tree { return &Tree{file: p, root: p.root} }
 // walk is a walk through a tree.
 type walk struct {
 	*Tree
-	fn        func(Element) error
-	torn      func(error) // told of damaged pages, which are passed over; nil: they end the walk
-	seen      map[uint64]bool
-	last      []byte // key
-	rightmost []byte // only the pages that lead to this key, which is behind all others; nil: all
+	fn   func(Element) error
+	torn func(error) // told of damaged pages, which are passed over; nil: they end the walk
+	seen map[uint64]bool
+	last []byte // key
+	// rightmost has only the pages looked at that lead to this key, which is behind all others; nil: all are.
+	rightmost []byte
 }
 
 // Each calls fn for each key, in order, until it returns an error.

@@ -98,13 +98,17 @@ type Disk struct {
 	trace *Trace
 	at    int // operations done
 	nodes []diskNode
-	names []change // in order
+	// names are in order.
+	names []change
 }
 
 type diskNode struct {
-	dir     map[string]int // what is on the disk for certain
-	data    []byte         // the same
-	changes []change       // in order
+	// dir is what is on the disk for certain.
+	dir map[string]int
+	// data is the same.
+	data []byte
+	// changes are in order.
+	changes []change
 }
 
 // change is an operation that is not on the disk for certain, or comes after one that is not.
@@ -116,7 +120,8 @@ type change struct {
 type fate int
 
 const (
-	open fate = iota // until a sync
+	// open is what lasts until a sync.
+	open fate = iota
 	// doubted is a sync of it failed: no later one makes it certain.
 	doubted
 	certain
@@ -215,7 +220,8 @@ func rename(dir func(int) map[string]int, op *Op) {
 type choice struct {
 	name  func(op int) bool
 	piece func(op, off int) bool // of a Write; of a Resize with off 0
-	unit  int                    // of pieces, in bytes; 0: a change is kept as a whole or not at all
+	// unit is that of pieces, in bytes; 0: a change is kept as a whole or not at all.
+	unit int
 }
 
 // Lost returns the state after a cut that takes all that is not certain.

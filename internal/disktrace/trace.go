@@ -27,7 +27,8 @@ func Args(log string) []string {
 	}
 }
 
-const maxString = 16 << 20 // bytes of one write
+// maxString bounds the bytes of one write.
+const maxString = 16 << 20
 
 // Kind is what an operation does.
 type Kind int
@@ -50,7 +51,8 @@ type Op struct {
 	Size   int64
 	Data   []byte
 	Covers int
-	Failed bool // of Sync: what it should have made durable may be lost for good
+	// Failed is, of a Sync, that what it should have made durable may be lost for good.
+	Failed bool
 	Links  []Entry
 }
 
@@ -63,16 +65,19 @@ type Entry struct {
 
 // Trace is what a process did below a directory.
 type Trace struct {
-	Ops      []Op
-	Injected int // calls that failed because strace was told so
+	Ops []Op
+	// Injected counts calls that failed because strace was told so.
+	Injected int
 	start    []node
 	dirs     []bool // which of all nodes are directories
 }
 
 // node is a file or directory while the trace is read.
 type node struct {
-	dir  map[string]int // nil: a file
-	data []byte         // at the start
+	// dir is nil for a file.
+	dir map[string]int
+	// data is what the file holds at the start.
+	data []byte
 	size int64
 }
 
@@ -97,7 +102,8 @@ type parser struct {
 	root  string
 	nodes []node
 	fds   map[string]*descriptor
-	open  map[string]*call // by thread
+	// open is by thread.
+	open map[string]*call
 }
 
 // Parse reads the trace of a process that found the directory root, an absolute path, as start.

@@ -22,8 +22,10 @@ var ErrUnknown = errors.New("unknown format")
 
 // Format is what the program knows of a kind of file, or of entries of one.
 type Format struct {
-	Name   string // in errors: "state.db"
-	Number int    // of what it writes
+	// Name is what errors call it, such as "state.db".
+	Name string
+	// Number is the number of what it writes.
+	Number int
 	// Since is the number of the oldest format that it reads.
 	Since int
 	// Alone is the last number that was written without that of the oldest program, where Append and Cut are used.

@@ -26,24 +26,30 @@ var errUnsure = errors.New("what was sent may not have arrived")
 // produce, ready, written by session, in flight, acked, free.
 type connection struct {
 	*Sender
-	reader    Reader
-	encoder   client.Encoder
-	tags      []string // of its chunks, in turn
-	nextTag   int      // in tags
-	free      chan *chunk
-	ready     chan *chunk
-	progress  uint64 // chunks done: an outage ends when it grows
+	reader  Reader
+	encoder client.Encoder
+	// tags are those of its chunks, in turn.
+	tags []string
+	// nextTag is a position in tags.
+	nextTag int
+	free    chan *chunk
+	ready   chan *chunk
+	// progress counts chunks done: an outage ends when it grows.
+	progress  uint64
 	latencies latencies
 }
 
 // chunk is one write: a frame or, in message mode, one for each event.
 type chunk struct {
-	frames  []byte
-	parts   []part // the frames, in order
-	done    int    // parts that were acked
-	events  int
-	sent    time.Time // the last time; zero: never
-	written bool      // whole, at least once
+	frames []byte
+	// parts are the frames, in order.
+	parts []part
+	// done counts parts that were acked.
+	done   int
+	events int
+	// sent is when it was sent last; zero: never.
+	sent    time.Time
+	written bool // whole, at least once
 }
 
 // part is one frame: where it ends and what its ack says, "" where it wants none.
@@ -158,8 +164,9 @@ func (c *connection) deliver(ctx context.Context) error {
 		}
 	})()
 	var (
-		again   []*chunk
-		since   time.Time // when the outage began
+		again []*chunk
+		// since is when the outage began.
+		since   time.Time
 		delay   time.Duration
 		reached uint64 // c.progress at that time: more means that this is another outage
 	)

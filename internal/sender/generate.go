@@ -22,12 +22,18 @@ import (
 // of its own under "seq", from 1 without a gap, and a few random digits, so that compression finds
 // about as much to do as in real logs. It ends after Count events or Duration, whichever comes first.
 type Generator struct {
-	Count       uint64        // 0: no limit
-	Duration    time.Duration // 0: no limit
-	Rate        float64       // events per second over all connections; 0: as fast as they are taken
-	Size        int           // bytes of msgpack an event; see MinSize
-	ChunkEvents int           // at most so many at once; fewer where Rate would make that wait over 100 ms
-	CRI         bool          // the log lines are as container runtimes write them: <time> stdout F <line>
+	// Count may be 0: no limit.
+	Count uint64
+	// Duration may be 0: no limit.
+	Duration time.Duration
+	// Rate counts events per second over all connections; 0: as fast as they are taken.
+	Rate float64
+	// Size counts bytes of msgpack an event; see MinSize.
+	Size int
+	// ChunkEvents is at most so many at once; fewer where Rate would make that wait over 100 ms.
+	ChunkEvents int
+	// CRI says that the log lines are as container runtimes write them: <time> stdout F <line>.
+	CRI bool
 
 	mu    sync.Mutex
 	start time.Time
@@ -130,7 +136,8 @@ func (r *generatorReader) Next(ctx context.Context) (entries []byte, events int,
 type template struct {
 	entry                     []byte
 	time, seq, request, order int
-	written                   int // of a container's line
+	// written is that of a container's line.
+	written int
 }
 
 // criTime is how container runtimes write times.

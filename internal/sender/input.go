@@ -26,18 +26,22 @@ const (
 )
 
 const (
-	maxLine  = 16 << 20 // bytes
-	maxChunk = 1 << 20  // bytes of entries after which a chunk is sent, however few they are
+	// maxLine is in bytes.
+	maxLine = 16 << 20
+	// maxChunk is how many bytes of entries after which a chunk is sent, however few they are.
+	maxChunk = 1 << 20
 	// linger is how long a chunk waits for more lines.
 	linger = 100 * time.Millisecond
 )
 
 // InputConfig says how lines become events.
 type InputConfig struct {
-	Format Format // "" is FormatAuto
+	// Format may be "", which is FormatAuto.
+	Format Format
 	// TimeKey is the top-level key of a JSON line that holds its time; "": the time of reading.
-	TimeKey     string
-	ChunkEvents int // at most so many events in a chunk
+	TimeKey string
+	// ChunkEvents is at most so many events in a chunk.
+	ChunkEvents int
 }
 
 // Input reads events from lines. Empty lines are skipped.
@@ -45,7 +49,8 @@ type Input struct {
 	cfg    InputConfig
 	blocks chan block
 	cancel context.CancelFunc
-	total  int64 // bytes of all files; 0: not known
+	// total counts bytes of all files; 0: not known.
+	total  int64
 	read   atomic.Int64
 	noTime atomic.Uint64
 

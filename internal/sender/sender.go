@@ -37,12 +37,14 @@ type Config struct {
 	Client client.Config
 	Tag    string
 	// Tags is how many tags: TAG.0, TAG.1, …; 0 and 1: Tag itself. See tags.
-	Tags        int
-	Mode        client.Mode
-	Compress    string // "", "gzip" or "zstd"
+	Tags int
+	Mode client.Mode
+	// Compress may be "", "gzip" or "zstd".
+	Compress    string
 	Ack         bool
 	Connections int
-	Pipeline    int // chunks that may wait for their ack on each connection, ≥ 1
+	// Pipeline counts chunks that may wait for their ack on each connection, ≥ 1.
+	Pipeline int
 	// RetryTimeout is how long a connection may fail to make progress; 0: not at all.
 	RetryTimeout time.Duration
 	// How long acks are waited for once ctx has ended, and without acks for the server to close.
@@ -52,14 +54,18 @@ type Config struct {
 
 // Result is what became of the events.
 type Result struct {
-	Events  uint64 // that were taken from the source
-	Sent    uint64 // that were written whole at least once
+	// Events counts those that were taken from the source.
+	Events uint64
+	// Sent counts those that were written whole at least once.
+	Sent    uint64
 	Acked   uint64
 	Unacked uint64 // Events that were not acked or, where no ack is asked for, not sent
 	Chunks  uint64
-	Resent  uint64 // chunks that were written again
-	Bytes   uint64 // of all frames, each once
-	Acks    bool   // were asked for
+	// Resent counts chunks that were written again.
+	Resent uint64
+	// Bytes is that of all frames, each once.
+	Bytes   uint64
+	Acks    bool // were asked for
 	Elapsed time.Duration
 	P50, P90,
 	P99, Max time.Duration // from before a chunk's write to its ack
@@ -67,16 +73,19 @@ type Result struct {
 
 // Progress is how far a Sender is.
 type Progress struct {
-	Done     uint64  // events acked, or sent where no ack is asked for
-	Fraction float64 // of the source; less than 0 where nobody knows
+	// Done counts events acked, or sent where no ack is asked for.
+	Done uint64
+	// Fraction is that of the source; less than 0 where nobody knows.
+	Fraction float64
 }
 
 // Sender sends one source's events once.
 type Sender struct {
-	cfg     Config
-	source  Source
-	counts  struct{ events, sent, acked, chunks, resent, bytes atomic.Uint64 }
-	notices logevery.Limit // of outages
+	cfg    Config
+	source Source
+	counts struct{ events, sent, acked, chunks, resent, bytes atomic.Uint64 }
+	// notices are those of outages.
+	notices logevery.Limit
 }
 
 // New returns a Sender; see Run.

@@ -50,22 +50,29 @@ func OutputTypes() []string { return slices.Sorted(slices.Values(outputs.Names(a
 
 // Load is what is to be carried.
 type Load struct {
-	EventsPerSecond float64 // of all clusters, at the peak
-	EventSize       int64   // bytes of msgpack, which is about the length of the line and its fields
+	// EventsPerSecond is that of all clusters, at the peak.
+	EventsPerSecond float64
+	// EventSize counts bytes of msgpack, which is about the length of the line and its fields.
+	EventSize int64
 	// Outage is how long all destinations may be away at once.
-	Outage      time.Duration
-	Clusters    int
-	Connections int      // of agents, at all replicas together
+	Outage   time.Duration
+	Clusters int
+	// Connections is that of agents, at all replicas together.
+	Connections int
 	Outputs     []string // their types; every event goes to each
-	Replicas    int      // 0: as many as needed
-	Cores       float64  // of each replica
-	Compression float64  // bytes of events for each stored one
+	// Replicas may be 0: as many as needed.
+	Replicas int
+	// Cores is that of each replica.
+	Cores float64
+	// Compression is how many bytes of events become a stored one.
+	Compression float64
 	// Queue is QueueDisk or QueueJetStream; "": the first. EventsPerChunk is of what agents send at once, for the
 	// second; 0: DefaultChunk.
 	Queue          string
 	EventsPerChunk int
 
-	ProgramMemory int64 // bytes that the program has use for without connections, as its configuration tells
+	// ProgramMemory counts bytes that the program has use for without connections, as its configuration tells.
+	ProgramMemory int64
 	DeadLetters   int64 // buffer.dead_letters.max_size
 	MinFreeDisk   int64 // buffer.min_free_disk
 	QueueLimit    int64 // buffer.max_size of a given configuration; 0: none is given
@@ -75,14 +82,18 @@ type Load struct {
 type Plan struct {
 	Given
 
-	Replicas    int     `json:"replicas"`
-	Needed      int     `json:"replicas_needed"` // to carry the load with one replica lost
-	Cores       float64 `json:"cores_per_replica"`
-	CoresInUse  float64 `json:"cores_in_use_per_replica"` // at the load, with one replica lost
-	Memory      int64   `json:"memory_per_replica"`       // the container's limit
-	Volume      int64   `json:"volume_per_replica"`
-	Queue       int64   `json:"queue_per_replica"` // for buffer.max_size
-	ClusterSize int64   `json:"queue_per_cluster"` // for max_queue_size of each cluster, at a replica
+	Replicas int     `json:"replicas"`
+	Needed   int     `json:"replicas_needed"` // to carry the load with one replica lost
+	Cores    float64 `json:"cores_per_replica"`
+	// CoresInUse is at the load, with one replica lost.
+	CoresInUse float64 `json:"cores_in_use_per_replica"`
+	// Memory is the container's limit.
+	Memory int64 `json:"memory_per_replica"`
+	Volume int64 `json:"volume_per_replica"`
+	// Queue is for buffer.max_size.
+	Queue int64 `json:"queue_per_replica"`
+	// ClusterSize is for max_queue_size of each cluster, at a replica.
+	ClusterSize int64 `json:"queue_per_cluster"`
 
 	Received    float64 `json:"received_bytes_per_second"`
 	Stored      float64 `json:"stored_bytes_per_second"`

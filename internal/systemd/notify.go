@@ -21,14 +21,16 @@ const (
 // Notifier sends states to systemd. The zero value, for a program that systemd has not started, does nothing.
 type Notifier struct {
 	socket string
-	every  time.Duration // between two signs of life; 0: none is wanted
+	// every is the time between two signs of life; 0: none is wanted.
+	every time.Duration
 }
 
 // New returns a Notifier for what the environment says: NOTIFY_SOCKET, WATCHDOG_USEC, and WATCHDOG_PID, which has to be
 // pid where it is set.
 func New(getenv func(name string) string, pid int) Notifier {
 	n := Notifier{socket: getenv("NOTIFY_SOCKET")}
-	if n.socket != "" && n.socket[0] == '@' { // Linux' abstract names
+	if n.socket != "" && n.socket[0] == '@' {
+		// Linux' abstract names.
 		n.socket = "\x00" + n.socket[1:]
 	}
 	usec, err := strconv.ParseInt(getenv("WATCHDOG_USEC"), 10, 64)
@@ -48,7 +50,8 @@ func (n Notifier) Notify(ctx context.Context, state string) error {
 	if err != nil {
 		return fmt.Errorf("tell systemd %q: %w", state, err)
 	}
-	defer func() { _ = conn.Close() }() // a datagram is sent or not
+	// A datagram is sent or not.
+	defer func() { _ = conn.Close() }()
 	if _, err := conn.Write([]byte(state)); err != nil {
 		return fmt.Errorf("tell systemd %q: %w", state, err)
 	}
@@ -65,7 +68,8 @@ func (n Notifier) Watch(ctx context.Context, healthy func() bool) {
 	defer tick.Stop()
 	for {
 		if healthy() {
-			_ = n.Notify(ctx, watchdog) // the next one may reach it, and the watchdog notices if none does
+			// The next one may reach it, and the watchdog notices if none does.
+			_ = n.Notify(ctx, watchdog)
 		}
 		select {
 		case <-tick.C:

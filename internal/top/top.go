@@ -87,7 +87,8 @@ type Server interface {
 type Options struct {
 	Server Server
 	Color  bool
-	Now    func() time.Time // nil: time.Now
+	// Now may be nil: time.Now.
+	Now func() time.Time
 }
 
 // Model is a tea.Model: all that is shown follows from it.
@@ -97,16 +98,22 @@ type Model struct {
 	width int
 	rows  int
 
-	state   State
-	known   bool  // state is the server's
-	trouble error // why the server could not be asked; nil where it was
+	state State
+	known bool // state is the server's
+	// trouble is why the server could not be asked; nil where it was.
+	trouble error
 	lost    time.Time
 
-	sort   int    // an index of sorts
-	at     string // the output that is chosen, by name
-	detail bool   // it is looked at closer
-	ask    string // what is done to it once that is confirmed; "": nothing
-	said   string // what became of the last one
+	// sort is an index of sorts.
+	sort int
+	// at is the output that is chosen, by name.
+	at string
+	// detail says that it is looked at closer.
+	detail bool
+	// ask is what is done to it once that is confirmed; "": nothing.
+	ask string
+	// said is what became of the last one.
+	said string
 }
 
 // New returns a Model that knows nothing yet.

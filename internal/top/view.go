@@ -29,8 +29,9 @@ const (
 type page struct {
 	strings.Builder
 
-	m    *Model
-	left int // rows
+	m *Model
+	// left counts rows.
+	left int
 }
 
 // line adds a line, as wide as there is room, in a colour where it has one.

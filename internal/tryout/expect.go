@@ -17,8 +17,10 @@ import (
 
 // Sample is events of a tag, as an agent would send them, of which tests are to be made.
 type Sample struct {
-	Name  string   // where they come from, for the tests' names
-	Tag   string   // "": an example that the first route takes
+	// Name is where they come from, for the tests' names.
+	Name string
+	// Tag may be "": an example that the first route takes.
+	Tag   string
 	Lines [][]byte // JSON objects, or texts
 }
 

@@ -27,19 +27,23 @@ type Outcome struct {
 	Cluster string `json:"cluster"`
 	Tag     string `json:"tag"`
 	// Refused is the routes whose conditions are not true, and why.
-	Refused []string        `json:"refused,omitempty"`
-	Route   string          `json:"route,omitempty"` // "": no route took it
+	Refused []string `json:"refused,omitempty"`
+	// Route may be "": no route took it.
+	Route   string          `json:"route,omitempty"`
 	Outputs []string        `json:"outputs,omitempty"`
 	Steps   []stepdiff.Step `json:"steps,omitempty"`
 
 	Result string `json:"result"`
-	Reason string `json:"reason,omitempty"` // why it was dropped or became a dead letter
+	// Reason is why it was dropped or became a dead letter.
+	Reason string `json:"reason,omitempty"`
 	// Into is the number of the event that it was joined into.
 	Into int `json:"into,omitempty"`
 
-	Time      string          `json:"time,omitempty"`      // of an event that goes on
-	Record    json.RawMessage `json:"record,omitempty"`    // without what is added at delivery
-	Documents []Document      `json:"documents,omitempty"` // as they are delivered
+	// Time is that of an event that goes on.
+	Time   string          `json:"time,omitempty"`
+	Record json.RawMessage `json:"record,omitempty"` // without what is added at delivery
+	// Documents are as they are delivered.
+	Documents []Document `json:"documents,omitempty"`
 }
 
 // Document is an event as some outputs get it.
@@ -65,7 +69,8 @@ func (d *Document) places() []string {
 
 // grouped puts together what became of an event for outputs that treated it alike.
 func grouped(fates []*fate, refused []string) (all []Outcome) {
-	var same []Outcome // as all, without what differs
+	// same is like all, without what differs.
+	var same []Outcome
 	for _, f := range fates {
 		if f.elsewhere {
 			continue

@@ -24,9 +24,10 @@ const (
 
 // printer writes outcomes for people.
 type printer struct {
-	w        *bufio.Writer
-	color    bool
-	patterns map[string]string // of a route
+	w     *bufio.Writer
+	color bool
+	// patterns are those of a route.
+	patterns map[string]string
 }
 
 // patterns returns what each route matches, by its name.

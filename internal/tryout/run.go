@@ -25,8 +25,9 @@ type Run struct {
 	// events is those of which not all is known yet.
 	events map[int]*given
 	count  int
-	made   []*fate // of events that steps made
-	plain  event.Encoder
+	// made has the events that steps made.
+	made  []*fate
+	plain event.Encoder
 }
 
 // destination is an output at work.
@@ -53,7 +54,8 @@ type given struct {
 // fate is what becomes of an event for one output.
 type fate struct {
 	Outcome
-	elsewhere bool // the output does not get it, since other routes took it
+	// elsewhere says that the output does not get it, since other routes took it.
+	elsewhere bool
 }
 
 // Start makes the rules anew. The caller closes the Run.

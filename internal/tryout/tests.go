@@ -24,20 +24,23 @@ type Test struct {
 	File   string
 	Line   int
 	Events []Event
-	At     time.Time // the clock of the steps
+	// At is the clock of the steps.
+	At     time.Time
 	Expect []Expectation
 }
 
 // Expectation is one event that comes out, or that does not. Fields that are not set are not
 // compared.
 type Expectation struct {
-	Line     int
-	Result   string
-	Reason   string // a part of the reason
-	Route    string
-	Outputs  []string
-	Time     time.Time
-	Record   json.RawMessage // the whole record
+	Line   int
+	Result string
+	// Reason is a part of the reason.
+	Reason  string
+	Route   string
+	Outputs []string
+	Time    time.Time
+	// Record is the whole record.
+	Record   json.RawMessage
 	Contains json.RawMessage // fields that the record has, among others
 	Document json.RawMessage // fields that the delivered document has, among others
 	// Targets is where in its outputs it goes: "index logs-seoul-2026.11.30".

@@ -35,18 +35,22 @@ type MakeRules func(cfg *config.Config, output string) (Rules, error)
 type Event struct {
 	Cluster, Tag string
 	Time         time.Time
-	Metadata     []byte // a msgpack map, or nil
-	Record       []byte // a msgpack map
+	// Metadata is a msgpack map, or nil.
+	Metadata []byte
+	// Record is a msgpack map.
+	Record []byte
 }
 
 // Configuration is a configuration that can be tried.
 type Configuration struct {
-	cfg    *config.Config
-	make   MakeRules
-	table  *route.Table
-	tags   map[string][]route.Pattern // by cluster: those that it may send
-	routes []route.Config             // as they stand in the file
-	first  int                        // position there of the first route that takes part
+	cfg   *config.Config
+	make  MakeRules
+	table *route.Table
+	// tags are by cluster: those that it may send.
+	tags map[string][]route.Pattern
+	// routes are as they stand in the file.
+	routes []route.Config
+	first  int // position there of the first route that takes part
 }
 
 // New returns cfg to be tried, with the rules that make makes for each output. Where only is not "",

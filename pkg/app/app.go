@@ -29,16 +29,19 @@ import (
 
 // Options is what the program is made of besides its configuration.
 type Options struct {
-	ConfigSource string                 // the file's name; "": the defaults
+	// ConfigSource is the file's name; "": the defaults.
+	ConfigSource string
 	ConfigHash   string                 // see Loaded
 	Load         func() (Loaded, error) // reads the file again; nil: there is none
 	Version      string
 	Commit       string
 	Log          zerolog.Logger
-	Now          func() time.Time // nil: time.Now
+	// Now may be nil: time.Now.
+	Now func() time.Time
 	// For Drain instead of Run: nothing listens but the status endpoint, and it is not needed.
-	Drain       bool
-	NoStatus    bool // with Drain: nor does that
+	Drain bool
+	// NoStatus says that, with Drain, the status endpoint does not start either.
+	NoStatus    bool
 	LimitMemory bool // of the whole process; see limitMemory
 	// Inherited returns the sockets that the process was given for a listener of that name and address, nil for none; nil:
 	// it was given none.
@@ -47,8 +50,9 @@ type Options struct {
 
 // App is the program. Make one with New, then Run it once.
 type App struct {
-	opts    Options
-	initial *config.Config // what can't change while running is as it says
+	opts Options
+	// initial is the configuration that says what can't change while running.
+	initial *config.Config
 	started time.Time
 	ready   atomic.Bool
 
@@ -180,7 +184,8 @@ func (a *App) deadLetters() deadletters.Store {
 
 // controlOutput does what was asked of an output at the status endpoint.
 func (a *App) controlOutput(name, what string) (done string, err error) {
-	a.settings.reloading.Lock() // outputs neither come nor go meanwhile
+	// Outputs neither come nor go meanwhile.
+	a.settings.reloading.Lock()
 	defer a.settings.reloading.Unlock()
 	if done, err = a.outputs.control(a.settings.current(), name, what); err == nil {
 		a.spread(context.Background(), name, what)
@@ -190,7 +195,8 @@ func (a *App) controlOutput(name, what string) (done string, err error) {
 
 // controlTarget does what was asked at the status endpoint with what waits aside for a target of an output.
 func (a *App) controlTarget(ctx context.Context, name, what, target, to string) (done string, err error) {
-	a.settings.reloading.Lock() // outputs neither come nor go meanwhile
+	// Outputs neither come nor go meanwhile.
+	a.settings.reloading.Lock()
 	defer a.settings.reloading.Unlock()
 	return a.outputs.controlTarget(ctx, a.settings.current(), name, what, target, to)
 }

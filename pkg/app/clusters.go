@@ -42,7 +42,8 @@ func (a *App) certificates() []tls.Reloader {
 
 // certificate is one that a listener or the status endpoint shows, or an output shows or checks.
 type certificate struct {
-	owner  string // "listener public", "status", "output up"
+	// owner is like "listener public", "status", "output up".
+	owner  string
 	source interface {
 		tls.Reloader
 		State() tls.State

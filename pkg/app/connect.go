@@ -24,7 +24,8 @@ const connectTimeout = 30 * time.Second
 // Reached is what Connect learned of one output.
 type Reached struct {
 	Output string
-	Found  string // one line; "" where Err is set
+	// Found is one line; "" where Err is set.
+	Found string
 	// Err is one line: what is wrong and what to do.
 	Err    error
 	Denied bool // Err is that a privilege is missing
@@ -58,8 +59,10 @@ func Connect(ctx context.Context, cfg *config.Config) []Reached {
 
 // QueueFinding is what ConnectQueue has seen.
 type QueueFinding struct {
-	Text  string // one line
-	Fault bool   // nothing can be stored
+	// Text is one line.
+	Text string
+	// Fault says that nothing can be stored.
+	Fault bool
 }
 
 // ConnectQueue says what it found of the servers that hold the queue, without changing anything; nothing where the

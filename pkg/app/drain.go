@@ -23,9 +23,11 @@ type Backlog struct {
 	Configured bool
 	Events     int64
 	Chunks     int64
-	Clusters   []ClusterBacklog // ascending by name
-	Lag        time.Duration    // age of the oldest chunk
-	LastError  string           // of the output since the start, "" where it had none
+	// Clusters are ascending by name.
+	Clusters []ClusterBacklog
+	Lag      time.Duration // age of the oldest chunk
+	// LastError is the output's since the start, "" where it had none.
+	LastError string
 }
 
 // ClusterBacklog is what a cluster has of a Backlog.
@@ -36,12 +38,16 @@ type ClusterBacklog struct {
 
 // Drained is how far a drain is. Events count once for every output that wants them.
 type Drained struct {
-	Found       int64 // events that waited at the start
-	Delivered   int64
-	Dead        int64     // became dead letters
-	Dropped     int64     // by rules, or since they were damaged
-	Left        []Backlog // ascending by output
-	DeadLetters int64     // events in all dead letters, older ones too
+	// Found counts events that waited at the start.
+	Found     int64
+	Delivered int64
+	Dead      int64 // became dead letters
+	// Dropped is by rules, or since they were damaged.
+	Dropped int64
+	// Left is ascending by output.
+	Left []Backlog
+	// DeadLetters counts events in all dead letters, older ones too.
+	DeadLetters int64
 }
 
 // Pending returns how many events are left.
@@ -122,7 +128,8 @@ func (a *App) drained(lastErrors map[string]string) Drained {
 func (a *App) backlogs(lastErrors map[string]string) []Backlog {
 	var all []Backlog
 	now := a.opts.Now()
-	for _, w := range a.queue.Stats().Waits { // sorted by output and cluster
+	// Sorted by output and cluster.
+	for _, w := range a.queue.Stats().Waits {
 		if w.Pending.Chunks == 0 {
 			continue
 		}

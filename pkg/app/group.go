@@ -19,13 +19,17 @@ const shareEvery = time.Second
 
 // shared is this process's part in a group that shares the queue. Safe for concurrent use.
 type shared struct {
-	group buffer.Group // nil: the queue is this process's alone
+	// group may be nil: the queue is this process's alone.
+	group buffer.Group
 	books group.Books
 
-	mu       sync.Mutex
-	controls map[string]group.Control // by output: the newest that is in force here
-	last     []byte                   // the state that was shared last
-	ended    bool                     // the last state of all is shared
+	mu sync.Mutex
+	// controls are by output: the newest that is in force here.
+	controls map[string]group.Control
+	// last is the state that was shared last.
+	last []byte
+	// ended says that the last state of all is shared.
+	ended bool
 }
 
 // newShared returns the part in the group of q, if it has one.
@@ -142,7 +146,8 @@ func (a *App) spread(ctx context.Context, name, what string) {
 	switch what {
 	case "pause", "resume":
 		a.shared.mu.Lock()
-		a.shared.controls = maps.Clone(a.shared.controls) // a state that is being shared has the old ones
+		// A state that is being shared has the old ones.
+		a.shared.controls = maps.Clone(a.shared.controls)
 		a.shared.controls[name] = group.Control{Paused: what == "pause", At: time.Now()}
 		a.shared.mu.Unlock()
 		a.share(false)

@@ -20,12 +20,14 @@ import (
 
 // listeners are what agents reach, with what they share: memory, open files, and who sends over which connection.
 type listeners struct {
-	files        resources.OpenFiles
-	budget       *ingest.Budget
-	places       *forward.Places // nil: nothing bounds the files of the process
-	peers        *forward.Peers
-	servers      []*forward.Server
-	certificates []*tls.Server // by server; nil without TLS
+	files  resources.OpenFiles
+	budget *ingest.Budget
+	// places is nil where nothing bounds the files of the process.
+	places  *forward.Places
+	peers   *forward.Peers
+	servers []*forward.Server
+	// certificates are by server; nil without TLS.
+	certificates []*tls.Server
 }
 
 // newListeners returns none yet, with what those of cfg will share.
@@ -106,8 +108,10 @@ func (l *listeners) activity() (n uint64) {
 
 // endpoint is the status endpoint.
 type endpoint struct {
-	server       *status.Server // nil: none
-	certificates *tls.Server    // nil without TLS
+	// server may be nil: none.
+	server *status.Server
+	// certificates may be nil without TLS.
+	certificates *tls.Server
 }
 
 // listen binds what o says. After an error there is no endpoint.

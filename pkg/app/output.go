@@ -18,10 +18,11 @@ import (
 // output is a destination and the loop that serves it.
 type output struct {
 	*sender
-	name   string
-	made   time.Time
-	cfg    *config.Config // that it was made for
-	rules  *routing.Rules // nil: all events as they were stored
+	name string
+	made time.Time
+	cfg  *config.Config // that it was made for
+	// rules may be nil: all events as they were stored.
+	rules  *routing.Rules
 	before outputs.Report // counters of earlier outputs of that name
 	loop   *delivery.Loop
 	stop   context.CancelFunc

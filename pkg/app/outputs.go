@@ -94,7 +94,8 @@ func (s *outputSet) launch(out *output) {
 		Aside:  asideOf{s.queue, out.name, s.ledger},
 		Common: common, Grace: out.cfg.ShutdownTimeout, Force: s.force, Log: s.log, Previous: was.loop,
 	}
-	targeter, _ := out.Output.(outputs.Targeter) // nil: it names no targets
+	// Nil: it names no targets.
+	targeter, _ := out.Output.(outputs.Targeter)
 	options.Tap = tap.NewOutput(s.tail, out.name, targeter, func(cluster, tag string) string {
 		return s.route(out.name, cluster, tag)
 	})
@@ -109,7 +110,8 @@ func (s *outputSet) launch(out *output) {
 	out.done = make(chan struct{})
 	go func() {
 		defer close(out.done)
-		_ = out.loop.Run(ctx) // always nil
+		// Always nil.
+		_ = out.loop.Run(ctx)
 	}()
 }
 

@@ -25,7 +25,8 @@ import (
 // engine is a queue with what is its engine's.
 type engine struct {
 	buffer.Queue
-	certificates *tls.Client // how its servers are trusted; nil: it has none, or no TLS
+	// certificates are how its servers are trusted; nil: it has none, or no TLS.
+	certificates *tls.Client
 }
 
 // openQueue opens the queue that the settings name, as host. It is the only function that knows the engines.
@@ -83,7 +84,8 @@ func OfflineQueue(ctx context.Context, cfg *config.Config, log zerolog.Logger) (
 	q.Time, q.Outputs = now.UTC(), []client.OutputQueue{}
 	st := queue.Stats()
 	q.Full = st.Full
-	for _, w := range st.Waits { // sorted by output and cluster
+	// Sorted by output and cluster.
+	for _, w := range st.Waits {
 		if w.Pending.Chunks == 0 {
 			continue
 		}

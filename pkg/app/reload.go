@@ -143,7 +143,8 @@ func (a *App) apply(cfg *config.Config) (restart []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	var fresh []*output // of outputs that are new or have changed
+	// fresh has outputs that are new or have changed.
+	var fresh []*output
 	for _, name := range cfg.OutputNames() {
 		if old := a.outputs.get(name); old != nil && sameOutput(old, cfg) {
 			continue

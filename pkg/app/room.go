@@ -19,8 +19,9 @@ const (
 // roomLog has the log say when acks stop since there is no room, of everything or of one cluster, and when they go on.
 // One goroutine uses it.
 type roomLog struct {
-	log     zerolog.Logger
-	stopped map[string]*stopped // by cluster; "": all of them
+	log zerolog.Logger
+	// stopped is by cluster; "": all of them.
+	stopped map[string]*stopped
 }
 
 // stopped is acks that have stopped.

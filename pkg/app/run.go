@@ -15,21 +15,27 @@ import (
 // Parts of shutdown_timeout, from the beginning of a stop. What is left after the last one is for the queue's files and
 // the status endpoint.
 const (
-	endConnections = 0.5  // by then connections that are still busy are cut
-	endOutputs     = 0.7  // by then outputs give back what they have not delivered
-	leaveOutputs   = 0.9  // by then they are not waited for any more
-	endRequests    = 0.05 // of all, for requests to the status endpoint when all else has ended
+	// endConnections is when connections that are still busy are cut.
+	endConnections = 0.5
+	// endOutputs is when outputs give back what they have not delivered.
+	endOutputs = 0.7
+	// leaveOutputs is when they are not waited for any more.
+	leaveOutputs = 0.9
+	// endRequests is the end of all, for requests to the status endpoint when all else has ended.
+	endRequests = 0.05
 )
 
 // running is what Run and Drain have started.
 type running struct {
 	*App
-	failed chan error // the first failure of a part
+	// failed is the first failure of a part.
+	failed chan error
 
 	serving, showing, watching      sync.WaitGroup
 	cutConnections, endWatch, close context.CancelFunc // close ends the status endpoint
 
-	step atomic.Value // what a stop is at
+	// step is what a stop is at.
+	step atomic.Value
 }
 
 // Run serves until ctx ends or a part fails, and then stops in order; see stop. Everything that Run started has ended

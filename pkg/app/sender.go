@@ -22,16 +22,20 @@ type senderDeps struct {
 	now      func() time.Time
 	hostname string
 	// stateDir is where an output may keep files of its own.
-	stateDir    string
-	credentials *awsclient.Credentials // shared by all outputs to AWS
+	stateDir string
+	// credentials are shared by all outputs to AWS.
+	credentials *awsclient.Credentials
 }
 
 // sender is a destination, ready to be sent to.
 type sender struct {
 	outputs.Output
-	common       outputs.Common               // with the destination's defaults
-	certificates *tls.Client                  // nil without TLS
-	fields       map[string]map[string]string // by cluster; see config
+	// common is with the destination's defaults.
+	common outputs.Common
+	// certificates may be nil without TLS.
+	certificates *tls.Client
+	// fields are by cluster; see config.
+	fields map[string]map[string]string
 }
 
 // newSender makes the destination that cfg calls name. It reaches for nothing outside but files of certificates.

@@ -214,7 +214,8 @@ func (a *App) outputStates(waits []buffer.Wait) []status.Output {
 		s := outputOf(name, &was.common, st, byOutput[name], now)
 		s.Destination = destination(was.report)
 		switch _, stays := a.settings.current().Outputs[name]; {
-		case stays: // a reload is putting another in its place
+		case stays:
+			// A reload is putting another in its place.
 			s.State = outputState(&s, st)
 		case pending(&s) > 0:
 			s.State = status.StateUnconfigured
@@ -333,7 +334,8 @@ func outputClusters(
 		if w.Lost.Events > 0 {
 			c.Dropped[delivery.ReasonDamaged] += uint64(w.Lost.Events)
 		}
-		if w.Target == "" { // what waits aside keeps nothing else from being delivered
+		if w.Target == "" {
+			// What waits aside keeps nothing else from being delivered.
 			lag = max(lag, age(w.Oldest, now))
 		}
 	}

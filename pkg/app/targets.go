@@ -44,7 +44,8 @@ func (a asideOf) Waiting(target string) delivery.Source {
 
 // Targets implements delivery.Aside.
 func (a asideOf) Targets() (targets []string) {
-	for _, w := range a.queue.Stats().Waits { // sorted by target
+	// Sorted by target.
+	for _, w := range a.queue.Stats().Waits {
 		if w.Output == a.output && w.Target != "" && w.Pending.Chunks > 0 {
 			targets = append(targets, w.Target)
 		}
@@ -83,7 +84,8 @@ func waitingTargets(
 		t := of(w.Target)
 		t.Events, t.Bytes = t.Events+uint64(w.Pending.Events), t.Bytes+w.Pending.Bytes
 		t.Oldest = max(t.Oldest, age(w.Oldest, now))
-		t.Clusters = append(t.Clusters, w.Cluster) // sorted
+		// Sorted.
+		t.Clusters = append(t.Clusters, w.Cluster)
 		t.Since = w.Oldest
 	}
 	for i := range waiting {
@@ -182,7 +184,8 @@ func (s *outputSet) moveWaiting(ctx context.Context, from asideOf, target, to st
 		c, err := source.Next(wait)
 		stop()
 		if errors.Is(err, context.DeadlineExceeded) {
-			return moved, nil // the rest is being tried, or there is no more time
+			// The rest is being tried, or there is no more time.
+			return moved, nil
 		} else if err != nil {
 			return moved, fmt.Errorf("read what waits for target %q of output %s: %w", target, from.output, err)
 		}

@@ -10,8 +10,9 @@ import (
 type Conflict struct {
 	Cluster, Other int // indexes, that of the later one first
 	// Key is the setting of it: "shared_key".
-	Key  string
-	Same string // what is the same: "key"
+	Key string
+	// Same is what is the same: "key".
+	Same string
 	Hint string
 }
 

@@ -31,8 +31,10 @@ type live struct {
 
 // Stats is the state of one cluster's limits.
 type Stats struct {
-	Connections int    // open
-	Refused     uint64 // connections beyond max_connections
+	// Connections is how many are open.
+	Connections int
+	// Refused counts connections beyond max_connections.
+	Refused uint64
 	// Slowed is the sum of what connections were told to wait for rate_limit.
 	Slowed time.Duration
 }

@@ -9,9 +9,11 @@ import (
 
 // Login is what a client's PING claims, and what its digests were made of, as raw bytes.
 type Login struct {
-	Nonce, Auth    []byte // of the server's HELO
-	ServerHostname string // of the server's PONG
-	Hostname       string // the client's own
+	Nonce, Auth []byte // of the server's HELO
+	// ServerHostname is that of the server's PONG.
+	ServerHostname string
+	// Hostname is the client's own.
+	Hostname       string
 	Salt           string
 	KeyDigest      string // hex(SHA-512(Salt ‖ Hostname ‖ Nonce ‖ shared key))
 	User           string

@@ -62,8 +62,9 @@ func New(configs []Config, compile Compile) (*Registry, error) {
 // Peer is what is known of a client before it has said who it is.
 type Peer struct {
 	// Source is its own address; invalid on a Unix socket.
-	Source   netip.Addr
-	TLSNames []string // of its verified certificate
+	Source netip.Addr
+	// TLSNames are those of its verified certificate.
+	TLSNames []string
 	Allowed  []string // clusters that may come in at its listener; none: all
 }
 

@@ -78,17 +78,21 @@ func cutLast(text string, sep byte) (before, after string, found bool) {
 // Letter is a dead letter: events that will not be delivered, with the reason.
 type Letter struct {
 	// ID is the store's number, ascending with time.
-	ID      uint64
-	Time    time.Time // when it was refused
+	ID uint64
+	// Time is when it was refused.
+	Time    time.Time
 	Cluster string
 	Tag     string
-	Output  string // "" where it was refused before any output
-	EventID string // "" where it has none
+	// Output is "" where it was refused before any output.
+	Output string
+	// EventID is "" where it has none.
+	EventID string
 	// Status is the destination's status code, 0 where it has none.
 	Status int
 	// Reason is a short label: "rejected", "too_large", "invalid_entry", "max_attempts", …
-	Reason   string
-	Detail   string // the destination's words
+	Reason string
+	// Detail is the destination's words.
+	Detail   string
 	Attempts int
 	Events   int    // usually 1; more where entries that follow each other were refused together
 	Entry    []byte // msgpack, as it came

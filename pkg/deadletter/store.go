@@ -47,16 +47,24 @@ type Key struct{ Output, Cluster, Reason string }
 
 // Stats sums up the dead letters. Evicted, Retried and Purged are counted since the start.
 type Stats struct {
-	Letters  int64
-	Events   map[Key]int64
-	Bytes    int64     // on disk
-	Oldest   time.Time // not later than the oldest letter; zero: there is none
-	Newest   time.Time // not earlier than the newest letter was refused; zero: there is none
-	Evicted  int64     // events that went because they were too old or too many
-	Retried  int64     // events that went back into the queue
-	Purged   int64     // events that somebody deleted
-	SetAside int       // files found damaged
-	Lost     int64     // events of letters that could not be read any more, as far as known
+	Letters int64
+	Events  map[Key]int64
+	// Bytes is on disk.
+	Bytes int64
+	// Oldest is not later than the oldest letter; zero: there is none.
+	Oldest time.Time
+	// Newest is not earlier than the newest letter was refused; zero: there is none.
+	Newest time.Time
+	// Evicted counts events that went because they were too old or too many.
+	Evicted int64
+	// Retried counts events that went back into the queue.
+	Retried int64
+	// Purged counts events that somebody deleted.
+	Purged int64
+	// SetAside counts files found damaged.
+	SetAside int
+	// Lost counts events of letters that could not be read any more, as far as known.
+	Lost int64
 }
 
 // Filter chooses letters; what is empty chooses all.
@@ -93,11 +101,14 @@ func (f *Filter) Fits(l *Letter) bool {
 
 // Page is a part of a listing.
 type Page struct {
-	After  uint64 // only letters behind the one of this number, in the listing's order; 0: from its begin
-	Newest bool   // the newest come first
-	Limit  int    // letters at most
-	Bytes  int    // of entries, after which the page ends; 0: no bound
-	Bare   bool   // without Entry
+	// After is the number of a letter, behind which the page begins, in the listing's order; 0: at its beginning.
+	After  uint64
+	Newest bool // the newest come first
+	// Limit counts letters at most.
+	Limit int
+	// Bytes is that of entries, after which the page ends; 0: no bound.
+	Bytes int
+	Bare  bool // without Entry
 }
 
 // Count is a number of letters and of their events.

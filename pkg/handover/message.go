@@ -56,12 +56,13 @@ type message struct {
 
 // chunkHeader is a buffer.Handed without its entries.
 type chunkHeader struct {
-	Seq      uint64  `msgpack:"seq"`
-	Cluster  string  `msgpack:"cluster"`
-	Tag      string  `msgpack:"tag"`
-	NewTag   string  `msgpack:"new_tag,omitempty"`
-	Source   string  `msgpack:"source,omitempty"`
-	Received int64   `msgpack:"received"` // nanoseconds since 1970
+	Seq     uint64 `msgpack:"seq"`
+	Cluster string `msgpack:"cluster"`
+	Tag     string `msgpack:"tag"`
+	NewTag  string `msgpack:"new_tag,omitempty"`
+	Source  string `msgpack:"source,omitempty"`
+	// Received is in nanoseconds since 1970.
+	Received int64   `msgpack:"received"`
 	Events   int     `msgpack:"events"`
 	Parts    []part  `msgpack:"parts"`
 	Owes     []owing `msgpack:"owes"`
@@ -73,10 +74,11 @@ type chunkHeader struct {
 type part struct {
 	_msgpack struct{} `msgpack:",as_array"` //nolint:unused // read by the codec
 	Key      []byte
-	Chunk    []byte // empty where it came without an agent's chunk id
-	First    int
-	Events   int
-	Joined   uint64
+	// Chunk may be empty where it came without an agent's chunk id.
+	Chunk  []byte
+	First  int
+	Events int
+	Joined uint64
 }
 
 type owing struct {
@@ -86,8 +88,9 @@ type owing struct {
 
 // letterHeader is a deadletter.Letter without its entry.
 type letterHeader struct {
-	ID       uint64 `msgpack:"id"`
-	Time     int64  `msgpack:"time"` // nanoseconds since 1970
+	ID uint64 `msgpack:"id"`
+	// Time is in nanoseconds since 1970.
+	Time     int64  `msgpack:"time"`
 	Cluster  string `msgpack:"cluster"`
 	Tag      string `msgpack:"tag"`
 	Output   string `msgpack:"output"`
@@ -103,7 +106,8 @@ type letterHeader struct {
 type reply struct {
 	Ack   string `msgpack:"ack,omitempty"`
 	Error string `msgpack:"error,omitempty"`
-	Later bool   `msgpack:"later,omitempty"` // of an error that may pass: a full queue
+	// Later says that an error may pass, such as a full queue.
+	Later bool `msgpack:"later,omitempty"`
 
 	// Of begin:
 	Clusters []string `msgpack:"clusters,omitempty"` // of those asked for, which are taken

@@ -29,13 +29,15 @@ var ErrRefused = errors.New("the other aggregator refuses")
 
 // Sender hands over what a queue holds. Nobody takes chunks from the queue meanwhile.
 type Sender struct {
-	Queue    buffer.Queue // which is a buffer.Giver
-	Client   client.Config
-	Rate     int64          // bytes of entries a second; 0: no limit
+	Queue  buffer.Queue // which is a buffer.Giver
+	Client client.Config
+	// Rate counts bytes of entries a second; 0: no limit.
+	Rate     int64
 	Progress func(Progress) // called after each step; nil: nobody looks
 	Retrying func(error)    // called before another connection is tried; nil: nobody looks
 
-	wait  time.Duration // before another connection is tried
+	// wait is how long to wait before another connection is tried.
+	wait  time.Duration
 	limit rate.Limiter
 }
 
@@ -47,7 +49,8 @@ type Progress struct {
 
 // Terms is what a receiver says to what a queue holds.
 type Terms struct {
-	Clusters []string // that it takes over
+	// Clusters are those that it takes over.
+	Clusters []string
 	Unknown  []string // outputs that it has not configured: what they are owed waits there until they are
 }
 
@@ -105,12 +108,15 @@ type link struct {
 	terms  Terms
 	result *Result
 
-	number int      // of messages
-	out    []byte   // messages that are not sent
-	ids    []string // of these
+	// number is that of messages.
+	number int
+	out    []byte // messages that are not sent
+	// ids are the ids of these.
+	ids    []string
 	seqs   []uint64
 	events int64
-	bytes  int64 // of entries
+	// bytes is that of entries.
+	bytes int64
 }
 
 // begin connects, logs in and asks for the terms.
@@ -180,7 +186,8 @@ type Pending struct {
 // Pending returns what the queue holds, by output and cluster, and dead letters last.
 func (s *Sender) Pending() (all []Pending) {
 	st := s.Queue.Stats()
-	for _, w := range st.Waits { // sorted
+	// Sorted.
+	for _, w := range st.Waits {
 		if w.Pending.Chunks > 0 {
 			all = append(all, Pending{
 				w.Cluster, w.Output, w.Target, w.Pending.Events, w.Pending.Chunks, w.Pending.Bytes,

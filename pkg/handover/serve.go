@@ -28,11 +28,13 @@ const (
 
 // Receiver takes what other aggregators hand over. Taker, Clusters, Configured and Waits are needed.
 type Receiver struct {
-	Taker      buffer.Taker
-	Clusters   []string                 // whose chunks are taken
+	Taker buffer.Taker
+	// Clusters are those whose chunks are taken.
+	Clusters   []string
 	Configured func(output string) bool // reports whether the output is configured here
 	Waits      func(buffer.Owing)       // is told of each target for which something waits aside since
-	MaxMessage int                      // bytes of a chunk's entries at most
+	// MaxMessage counts bytes of a chunk's entries at most.
+	MaxMessage int
 	// Idle is how long a sender may say nothing.
 	Idle time.Duration
 	Log  zerolog.Logger
@@ -60,13 +62,16 @@ type session struct {
 	in      *bufio.Reader
 	decoder *msgpack.Decoder
 
-	begun   bool
-	queue   [16]byte
-	chunks  []buffer.Handed // that are not stored yet
+	begun bool
+	queue [16]byte
+	// chunks are those that are not stored yet.
+	chunks  []buffer.Handed
 	letters []deadletter.Letter
 	bytes   int
-	acks    []string // of these
-	events  int64    // that were stored
+	// acks are the acks of these.
+	acks []string
+	// events counts those that were stored.
+	events int64
 }
 
 func (s *session) run(ctx context.Context) error {

@@ -47,18 +47,21 @@ var (
 // No cluster has more than its share, so that one that floods, or whose queue is full, leaves room for the others. What
 // waits for its own cluster's share is passed over by them, and makes room within its cluster only.
 type Budget struct {
-	max   int64
-	share int64 // the most of one cluster
+	max int64
+	// share is the most of one cluster.
+	share int64
 
-	mu      sync.Mutex
-	used    int64
-	shares  map[string]int64 // used, by cluster
+	mu   sync.Mutex
+	used int64
+	// shares are what is used, by cluster.
+	shares  map[string]int64
 	peak    int64
 	evicted uint64
 	waiting [purposes][]*waiter // first come, first served
 	holders map[*Reservation]struct{}
 	pooled  int64
-	pool    map[int][][]byte // by size
+	// pool is by size.
+	pool map[int][][]byte
 }
 
 // Purpose is what memory is taken for.
@@ -66,8 +69,10 @@ type Purpose uint8
 
 // The purposes. What is complete comes first: it is what gives memory back.
 const (
-	ToStore   Purpose = iota // a complete message
-	ToReceive                // the next bytes of one
+	// ToStore is that a complete message is to be stored.
+	ToStore Purpose = iota
+	// ToReceive is that the next bytes of a message are to come.
+	ToReceive
 	purposes
 )
 
@@ -88,8 +93,10 @@ func NewSharedBudget(maximum, share int64) *Budget {
 // BudgetStats is a budget's state, in bytes but for the last two.
 type BudgetStats struct {
 	Used, Peak, Max int64
-	Waiting         int    // connections that wait for memory
-	Evicted         uint64 // connections that were closed to make room
+	// Waiting counts connections that wait for memory.
+	Waiting int
+	// Evicted counts connections that were closed to make room.
+	Evicted uint64
 }
 
 // Stats returns the state of b.
@@ -118,15 +125,18 @@ func limit(maximum int64, p Purpose) int64 {
 
 // Reservation is what one connection holds of a Budget. Its methods are for the connection's goroutine.
 type Reservation struct {
-	budget  *Budget
-	Cluster string // set before anything is held
+	budget *Budget
+	// Cluster is set before anything is held.
+	Cluster string
 	close   func() // ends the connection: whatever waits for its peer fails
 	// gone is closed when the account was chosen to make room.
 	gone chan struct{}
 
 	idleSince atomic.Int64 // unix nanoseconds of the last progress while it depends on its peer, else 0
-	progress  time.Time    // the last
-	received  int          // since then
+	// progress is the last that was told.
+	progress time.Time
+	// received is what has come since then.
+	received int
 
 	// held is guarded by budget.mu, as is evicted.
 	held    int64

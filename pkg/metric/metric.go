@@ -24,8 +24,9 @@ func bounds() [buckets]float64 {
 // ready; safe for concurrent use.
 type Histogram struct {
 	buckets [buckets + 1]atomic.Uint64
-	native  [nativeBuckets + 1]atomic.Uint64 // the first is of what is zero
-	nanos   atomic.Int64
+	// native has what is zero first.
+	native [nativeBuckets + 1]atomic.Uint64
+	nanos  atomic.Int64
 }
 
 // Observe adds n observations of d. It must not be called with a negative n; a negative d (a clock
@@ -43,8 +44,9 @@ func (h *Histogram) Observe(d time.Duration, n int) {
 
 // Snapshot is a histogram's state: cumulative counts by upper bound in seconds, as Prometheus has it.
 type Snapshot struct {
-	Count   uint64
-	Sum     float64 // seconds
+	Count uint64
+	// Sum is in seconds.
+	Sum     float64
 	Buckets map[float64]uint64
 	Native  Native
 }

@@ -4,8 +4,9 @@ import "math"
 
 // The native buckets grow by a factor of 2^(1/8), from ZeroThreshold to 2^22 s, 48 days. What is longer is in the last.
 const (
-	Schema        = 3
-	ZeroThreshold = 1.0 / (1 << 20) // seconds; what is not above it is zero
+	Schema = 3
+	// ZeroThreshold is in seconds; what is not above it is zero.
+	ZeroThreshold = 1.0 / (1 << 20)
 
 	perOctave     = 1 << Schema
 	firstKey      = -20*perOctave + 1
@@ -17,8 +18,10 @@ const (
 // differ from Snapshot's by what was observed meanwhile.
 type Native struct {
 	Count uint64
-	Zero  uint64        // of Count, those that are not above ZeroThreshold
-	Keys  map[int]int64 // the others, by bucket; a bucket without any is not in it
+	// Zero is how many of Count are not above ZeroThreshold.
+	Zero uint64
+	// Keys are the others, by bucket; a bucket without any is not in it.
+	Keys map[int]int64
 }
 
 // fractions returns the bounds of the buckets within [0.5, 1): 2^(i/8-1).

@@ -34,7 +34,8 @@ type concealed struct {
 	words [][]byte
 	buf   []byte // read and not given out yet; beyond ready it may begin a word
 	ready int
-	err   error // of reading on
+	// err is that of reading on.
+	err error
 }
 
 const concealChunk = 8 << 10

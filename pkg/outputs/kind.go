@@ -16,7 +16,8 @@ import (
 // package all lists them. Everything else (the configuration and its schema, check, size, try, the documentation) takes
 // what it knows of a type from here.
 type Kind struct {
-	Name string // the value of the key type
+	// Name is the value of the key type.
+	Name string
 	// Summary is one line for people: where events go.
 	Summary string
 	// NewConfig returns a pointer to settings without any default set.
@@ -42,9 +43,11 @@ type Kind struct {
 // Load is what an output has to deliver.
 type Load struct {
 	EventsPerSecond float64
-	BytesPerSecond  float64 // of JSON
-	Clusters        int     // that share these equally
-	Outage          time.Duration
+	// BytesPerSecond is that of JSON.
+	BytesPerSecond float64
+	// Clusters counts those that share these equally.
+	Clusters int
+	Outage   time.Duration
 }
 
 // Config is the settings of an output. Each destination's own inlines Common, and its fields have the tags that
@@ -71,10 +74,12 @@ type FileWriter interface {
 
 // Deps is what an output needs of the program besides its settings.
 type Deps struct {
-	Name     string         // of the output
-	Log      zerolog.Logger // that names the output
-	Now      func() time.Time
-	Hostname string // of this program, as its configuration says
+	// Name is that of the output.
+	Name string
+	Log  zerolog.Logger // that names the output
+	Now  func() time.Time
+	// Hostname is that of this program, as its configuration says.
+	Hostname string
 	// StateDir is a directory in which the output may keep files whose names begin with its type and Name.
 	StateDir string
 	// What is added to the events of each cluster, by the cluster's name and the field's.

@@ -83,18 +83,26 @@ type Report struct {
 	// Server is the destination's product and version, once known.
 	Server string
 	// Notices is what the operator should know although events flow.
-	Notices            []string
-	Hosts              []Host // where there can be several
-	RequestLimit       int64  // bytes that a request may hold, learned from refusals; 0: never refused
-	PossibleDuplicates uint64 // events sent again although the destination may have stored them the first time
-	AlreadyThere       uint64 // events at their first attempt that the destination said it has already
+	Notices []string
+	// Hosts are given where there can be several.
+	Hosts []Host
+	// RequestLimit counts bytes that a request may hold, learned from refusals; 0: never refused.
+	RequestLimit int64
+	// PossibleDuplicates counts events sent again although the destination may have stored them the first time.
+	PossibleDuplicates uint64
+	// AlreadyThere counts events at their first attempt that the destination said it has already.
+	AlreadyThere uint64
 	// AlreadyThereExample is the last of these; nil: there was none. It holds words of the destination and may hold an
 	// event's values: it is for those who may see records.
 	AlreadyThereExample *Example
-	FailureStore        uint64 // events that Elasticsearch took into its failure store
-	Redirected          uint64 // events for names beyond the limit, sent to the one for others
-	Truncated           uint64 // events shortened to what the destination takes
-	Paces               []Pace // ascending by Stream
+	// FailureStore counts events that Elasticsearch took into its failure store.
+	FailureStore uint64
+	// Redirected counts events for names beyond the limit, sent to the one for others.
+	Redirected uint64
+	// Truncated counts events shortened to what the destination takes.
+	Truncated uint64
+	// Paces are ascending by Stream.
+	Paces []Pace
 }
 
 // Example is an event that something happened to.
@@ -102,14 +110,16 @@ type Example struct {
 	Time         time.Time
 	Cluster, Tag string
 	Target       string
-	Detail       string // the destination's words
+	// Detail is the destination's words.
+	Detail string
 }
 
 // Host is one of several servers of a destination.
 type Host struct {
 	Address string
-	Down    bool   // it rests, after Error
-	Error   string // why; "" where it is not down
+	Down    bool // it rests, after Error
+	// Error is why; "" where it is not down.
+	Error string
 }
 
 // Pace is how fast events are sent to one stream of a destination. Rates of 0: no limit.
@@ -118,14 +128,17 @@ type Pace struct {
 	BytesPerSecond    float64
 	RecordsPerSecond  float64
 	RequestsPerSecond float64
-	Throttled         uint64 // requests, or parts of them, that the destination has throttled
+	// Throttled counts requests, or parts of them, that the destination has throttled.
+	Throttled uint64
 }
 
 // Batch is the events of one request.
 type Batch struct {
 	Events []event.Event
-	Bytes  int  // of msgpack
-	Again  bool // the caller has tried to send the events before
+	// Bytes is that of msgpack.
+	Bytes int
+	// Again says that the caller has tried to send the events before.
+	Again bool
 
 	// Sent is where the events go, which Send appends: each event of a batch that was delivered, or of which Send names
 	// those that were not, is in it once. Targets come as they are met, and may come again.
@@ -168,7 +181,8 @@ func (r Reason) Final() bool { return r == ReasonRejected || r == ReasonTooLarge
 
 // Failure is what became of one event that was not delivered.
 type Failure struct {
-	Index  int // in Batch.Events
+	// Index is in Batch.Events.
+	Index  int
 	Reason Reason
 	// Status is the destination's status code, 0 where it has none.
 	Status int
@@ -207,7 +221,8 @@ type Failure struct {
 // such as indices or streams, names the events also where all of a batch failed, unless it knows that
 // the other targets would fail too.
 type SendError struct {
-	Reason Reason // of the whole batch where Failed is empty, else the worst. TooLarge: it is sent again in halves
+	// Reason is that of the whole batch where Failed is empty, else the worst. TooLarge: it is sent again in halves.
+	Reason Reason
 	// Status is the destination's status code for the whole batch, 0 where it has none.
 	Status int
 	// RetryAfter is the destination's wish, at least, up to retry.max; 0: backoff with jitter. For ReasonPaced:

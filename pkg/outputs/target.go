@@ -22,7 +22,8 @@ type Targeter interface {
 type TargetCount struct {
 	Target string
 	Events int
-	Bytes  int // of msgpack: records and metadata, without what stands around them
+	// Bytes is that of records and metadata as msgpack, without what stands around them.
+	Bytes int
 }
 
 // CountSent notes that ev goes to the target. An event behind others for the same target costs nothing but the

@@ -60,8 +60,9 @@ func (c *MessageConfig) Field() (*event.Template, error) {
 // Text makes what is sent of an event where a destination takes lines or texts: the whole event as JSON, or the text of
 // one field. Not safe for concurrent use.
 type Text struct {
-	enc   *event.Encoder
-	field *event.Template // nil: the whole event
+	enc *event.Encoder
+	// field may be nil: the whole event.
+	field *event.Template
 	lines bool
 }
 

@@ -58,11 +58,14 @@ func compileAll(text string, star opcode) (Pattern, error) {
 
 // compiler translates one pattern, left to right in one pass. Nested braces need no recursion.
 type compiler struct {
-	text   string
-	star   opcode // what * repeats
-	out    program
-	groups []group // open braces, the innermost last
-	dot    bool    // a dot was read and is not in out yet: a ** behind it decides what it means
+	text string
+	// star is what * repeats.
+	star opcode
+	out  program
+	// groups are open braces, the innermost last.
+	groups []group
+	// dot says that a dot was read and is not in out yet: a ** behind it decides what it means.
+	dot bool
 }
 
 // group is an open brace: where it is, the split that chooses between the current alternative and

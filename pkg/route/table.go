@@ -22,7 +22,8 @@ const (
 // events: a route with a condition may take some of them, so that the next routes matter too. It is
 // shared and must not be changed.
 type Result struct {
-	Outputs []string // names, each once, in the order of the routes
+	// Outputs are names, each once, in the order of the routes.
+	Outputs []string
 	// Routes is the positions of the routes that matched, ascending.
 	Routes []int
 }
@@ -33,7 +34,8 @@ type Result struct {
 // one, and what is asked for again moves back. So memory is bounded, and tags in use stay.
 type Table struct {
 	routes []compiled
-	alone  []*Result // by route: the result where only it matched
+	// alone is by route: the result where only it matched.
+	alone []*Result
 
 	mu         sync.RWMutex
 	young, old map[key]*Result
@@ -45,7 +47,8 @@ type compiled struct {
 	tags     []Pattern
 	clusters []Pattern // none: all
 	goOn     bool
-	asks     bool // it has a condition
+	// asks says that it has a condition.
+	asks bool
 }
 
 // New compiles the routes. The error names every route and pattern that is wrong.

@@ -21,10 +21,13 @@ type content struct{ cert, key, authorities string }
 
 // material is content that was read, parsed and found to fit together. Nobody changes one.
 type material struct {
-	sum         [sha256.Size]byte
-	certificate *stdtls.Certificate // with its Leaf; nil: none is configured
-	authorities *x509.CertPool      // nil: none are configured
-	trusted     int                 // how many authorities
+	sum [sha256.Size]byte
+	// certificate is with its Leaf; nil: none is configured.
+	certificate *stdtls.Certificate
+	// authorities may be nil: none are configured.
+	authorities *x509.CertPool
+	// trusted is how many authorities are trusted.
+	trusted int
 }
 
 // errUnsettled is returned when no two reads in a row agree.

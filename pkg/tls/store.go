@@ -24,17 +24,19 @@ const (
 // State is what is in force, and whether the files as they are now can be used.
 type State struct {
 	CertFile, KeyFile string // "" where there is no certificate; then all up to DaysLeft are zero
-	CAFile            string // "" where none is configured
-	Subject           string
-	Serial            string // hexadecimal
-	Fingerprint       string // SHA-256 of the certificate, hexadecimal
-	Names             []string
-	NotAfter          time.Time
-	DaysLeft          float64 // to NotAfter; below 0 once it has passed
-	LoadedAt          time.Time
+	// CAFile is "" where none is configured.
+	CAFile      string
+	Subject     string
+	Serial      string // hexadecimal
+	Fingerprint string // SHA-256 of the certificate, hexadecimal
+	Names       []string
+	NotAfter    time.Time
+	DaysLeft    float64 // to NotAfter; below 0 once it has passed
+	LoadedAt    time.Time
 	// Reloads is how often changed files came into force, after the first load.
 	Reloads uint64
-	Failing string // why the files as they are now are not in force; "" when they are
+	// Failing is why the files as they are now are not in force; "" when they are.
+	Failing string
 	// FailingSince is when Failing, in this wording, was first found.
 	FailingSince time.Time
 }
@@ -48,9 +50,11 @@ type store struct {
 
 	// reloading is one Reload at a time; held while files are read.
 	reloading sync.Mutex
-	expiry    logevery.Limit // of warnings about each certificate that was loaded
+	// expiry is that of warnings about each certificate that was loaded.
+	expiry logevery.Limit
 
-	mu    sync.Mutex // never held while files are read: a hanging volume must not hang the status
+	// mu is never held while files are read: a hanging volume must not hang the status.
+	mu    sync.Mutex
 	state State
 }
 

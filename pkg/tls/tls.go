@@ -23,8 +23,9 @@ import (
 
 // Options are common to servers and clients.
 type Options struct {
-	Log zerolog.Logger   // should say what the files are for: the listener, the output
-	Now func() time.Time // nil: time.Now. Certificates are verified by it too
+	Log zerolog.Logger // should say what the files are for: the listener, the output
+	// Now may be nil: time.Now. Certificates are verified by it too.
+	Now func() time.Time
 }
 
 // Server is the certificate of something that listens, and the authorities of its clients. Safe for

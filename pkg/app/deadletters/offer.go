@@ -19,11 +19,14 @@ import (
 // offerer says what an output would make of events, as a configuration has it: filters, target, document. It is the
 // rules' filter.Sink. One goroutine uses it.
 type offerer struct {
-	name   string
-	rules  *routing.Rules // nil: there are none
-	offer  func(ev *event.Event) (outputs.Offer, error)
-	broken string             // why nothing can be said
-	made   []client.DeadOffer // of the event at hand
+	name string
+	// rules is nil where there are none.
+	rules *routing.Rules
+	offer func(ev *event.Event) (outputs.Offer, error)
+	// broken is why nothing can be said.
+	broken string
+	// made is that of the event at hand.
+	made []client.DeadOffer
 }
 
 // newOfferer returns one for the output of that name. The caller closes it.

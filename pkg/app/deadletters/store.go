@@ -34,11 +34,13 @@ type Rules struct {
 
 // Store is what the status endpoint and the commands do with a queue's dead letters. It is a client.DeadStore.
 type Store struct {
-	Queue  buffer.Queue
-	Config func() *config.Config // in force
-	Rules  func() Rules          // in force
-	Now    func() time.Time
-	Log    zerolog.Logger
+	Queue buffer.Queue
+	// Config is the one in force.
+	Config func() *config.Config
+	// Rules are those in force.
+	Rules func() Rules
+	Now   func() time.Time
+	Log   zerolog.Logger
 	// Unconfigured says that Config is not that of a server: what it would offer says nothing.
 	Unconfigured bool
 }

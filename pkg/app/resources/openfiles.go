@@ -24,9 +24,12 @@ const (
 
 // OpenFiles is how the process's limit of open files is shared out.
 type OpenFiles struct {
-	Limit       int // of the process; 0: unknown, and nothing is bounded
-	Status      int // connections to the status endpoint
-	Connections int // connections of all listeners
+	// Limit is that of the process; 0: unknown, and nothing is bounded.
+	Limit int
+	// Status counts connections to the status endpoint.
+	Status int
+	// Connections counts connections of all listeners.
+	Connections int
 }
 
 // ProcessFiles returns how many files the process may open. The Go runtime has raised the soft limit to the hard one.

@@ -46,7 +46,8 @@ func NewRules(cfg *config.Config, output string, log zerolog.Logger) (_ *Rules, 
 			err = errors.Join(err, r.Close())
 		}
 	}()
-	var wrong []error // all that can't be made, so that nobody mends it one by one
+	// wrong is all that can't be made, so that nobody mends it one by one.
+	var wrong []error
 	routes := make([]rules.Route, len(cfg.Routes))
 	for i, c := range cfg.Routes {
 		rt := rules.Route{

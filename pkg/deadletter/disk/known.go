@@ -21,7 +21,8 @@ type known struct {
 
 type knownLetters struct {
 	numbers map[letterEvent]uint64
-	events  map[uint64]letterEvent // the reverse
+	// events is the reverse.
+	events map[uint64]letterEvent
 }
 
 // letterEvent is an event that an output refused.
@@ -82,7 +83,8 @@ func (k *known) forgetFile(f *file) {
 // Recall has d know the newest letters that an earlier run left. Of two with the same event it deletes the older one.
 func (d *Store) Recall() {
 	n := 0
-	var twice []uint64 // of an event that was refused again within a retry of its letter, when the process ended
+	// twice is an event that was refused again within a retry of its letter, when the process ended.
+	var twice []uint64
 	err := d.each(context.Background(), &deadletter.Filter{}, deadletter.Page{Newest: true},
 		func(l *deadletter.Letter) bool {
 			if d.known.has(l) {

@@ -38,16 +38,19 @@ type Store struct {
 	opened   time.Time
 
 	queueMu sync.Mutex
-	queue   []*addRequest // who wait for mu
+	// queue has those who wait for mu.
+	queue []*addRequest
 
 	// working is one requeue or purge at a time.
 	working sync.Mutex
 
-	stats atomic.Pointer[deadletter.Stats] // as of the last change
+	// stats is as of the last change.
+	stats atomic.Pointer[deadletter.Stats]
 
-	mu     sync.Mutex // guards what follows, and the files; it is held while the disk is written and read
-	files  []*file
-	db     *bbolt.DB // of the last file; nil: the next letters begin a new one
+	mu    sync.Mutex // guards what follows, and the files; it is held while the disk is written and read
+	files []*file
+	// db is that of the last file; nil: the next letters begin a new one.
+	db     *bbolt.DB
 	known  known
 	closed bool
 	gone   gone
@@ -56,8 +59,10 @@ type Store struct {
 // gone counts what is in the store no more since it was opened.
 type gone struct {
 	evicted, retried, purged int64 // events
-	aside                    int   // files
-	lost                     int64 // events
+	// aside counts files set aside.
+	aside int
+	// lost counts events.
+	lost int64
 }
 
 type addRequest struct {

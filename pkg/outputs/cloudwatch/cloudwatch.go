@@ -28,24 +28,29 @@ const parallel = 4
 
 // Options is what an Output needs beside its settings.
 type Options struct {
-	Name        string                 // of the output, in errors
-	Log         zerolog.Logger         // that names the output
-	Credentials *awsclient.Credentials // shared by all outputs of the process; nil: the Output's own
-	Now         func() time.Time       // nil: time.Now
+	// Name is that of the output, in errors.
+	Name string
+	Log  zerolog.Logger // that names the output
+	// Credentials are shared by all outputs of the process; nil: the Output's own.
+	Credentials *awsclient.Credentials
+	// Now may be nil: time.Now.
+	Now func() time.Time
 }
 
 // Output is a destination of CloudWatch Logs. It satisfies outputs.Output, Connector and Reporter.
 type Output struct {
-	cfg      Config
-	names    *namer
-	message  *event.Template // nil: the whole event
+	cfg   Config
+	names *namer
+	// message may be nil: the whole event.
+	message  *event.Template
 	truncate bool
 	client   *awsclient.Client
 	api      *calls
 	maker    *maker
 	now      func() time.Time
 	fields   map[string]map[string]string
-	works    sync.Pool // of *work
+	// works has *work.
+	works sync.Pool
 
 	duplicates, redirected, truncated atomic.Uint64
 }

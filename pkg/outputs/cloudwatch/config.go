@@ -96,7 +96,8 @@ func (c *Config) Check(r *setting.Report) {
 	}
 }
 
-const maxTags = 50 // of a log group
+// maxTags bounds the tags of a log group.
+const maxTags = 50
 
 // retentions are the days that PutRetentionPolicy takes.
 func retentions() []int {

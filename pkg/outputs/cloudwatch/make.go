@@ -19,8 +19,9 @@ import (
 type round int
 
 const (
-	own         round = iota // what the templates say
-	otherStream              // their group, and the stream for others: it may be made always
+	// own is what the templates say.
+	own         round = iota
+	otherStream       // their group, and the stream for others: it may be made always
 	// otherGroup is the group for others too: both may be made always.
 	otherGroup
 )
@@ -91,14 +92,16 @@ type maker struct {
 
 	mu sync.Mutex
 	// hour is when the counting of made began.
-	hour     time.Time
-	made     map[string]int       // streams, by cluster
-	refused  map[name]struct{}    // that were not made, beyond max_streams_per_hour
-	suspects map[name]bool        // that have refused an event; true: and have taken others since
+	hour    time.Time
+	made    map[string]int    // streams, by cluster
+	refused map[name]struct{} // that were not made, beyond max_streams_per_hour
+	// suspects are those that have refused an event; true: they have taken others since.
+	suspects map[name]bool
 	search   map[name]int         // that have refused a request: how many events the next one may have
 	bare     map[string]struct{}  // groups that were made and wait for their retention
 	tended   map[string]time.Time // groups that need no look at their retention until then; zero: ever
-	blind    bool                 // the credentials may not look at groups
+	// blind says that the credentials may not look at groups.
+	blind bool
 }
 
 func newMaker(cfg *Config, api *calls, log zerolog.Logger, now func() time.Time) *maker {

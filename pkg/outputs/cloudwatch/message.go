@@ -12,11 +12,14 @@ import (
 
 // What PutLogEvents takes.
 const (
-	eventOverhead   = 26        // bytes that an event counts beside its message
-	maxRequestBytes = 1_048_576 // messages and overhead
+	// eventOverhead is how many bytes an event counts beside its message.
+	eventOverhead = 26
+	// maxRequestBytes bounds the messages and their overhead.
+	maxRequestBytes = 1_048_576
 	// maxMessage is an event is 1 MiB at most, overhead included.
 	maxMessage = maxRequestBytes - eventOverhead
-	maxRequest = 10_000                   // events
+	// maxRequest bounds the events of a request.
+	maxRequest = 10_000
 	maxSpan    = 24 * 60 * 60 * 1000      // ms from the first event to the last; not reached, to be safe
 	maxAge     = 14 * 24 * 60 * 60 * 1000 // ms; the service decides, by its own clock
 	maxAhead   = 2 * 60 * 60 * 1000       // ms, likewise
@@ -24,9 +27,11 @@ const (
 
 // line is one event as it is sent.
 type line struct {
-	from, to int   // its message, in work.text
-	ms       int64 // since 1970, never negative: the service takes no such number
-	cut      bool  // it was truncated
+	from, to int // its message, in work.text
+	// ms is milliseconds since 1970, never negative: the service takes no such number.
+	ms int64
+	// cut says that it was truncated.
+	cut bool
 }
 
 func (l *line) size() int { return l.to - l.from + eventOverhead }

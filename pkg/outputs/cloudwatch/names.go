@@ -12,7 +12,8 @@ import (
 )
 
 const (
-	maxName        = 512 // characters of a group's or stream's name; bytes here, which are not fewer
+	// maxName bounds the characters of a group's or stream's name; bytes here, which are not fewer.
+	maxName        = 512
 	reservedPrefix = "aws/"
 	noValue        = "unknown" // stands for a placeholder without a value
 	otherValue     = "other"   // stands for a placeholder's value beyond max_streams_per_hour

@@ -23,8 +23,9 @@ import (
 // target is one log stream and the events of the batch that go there.
 type target struct {
 	name
-	events  []int32 // indexes in the batch, in order of time once sorted
-	renamed bool    // the events were meant for another stream
+	events []int32 // indexes in the batch, in order of time once sorted
+	// renamed says that the events were meant for another stream.
+	renamed bool
 }
 
 // sending is one Send.
@@ -34,25 +35,33 @@ type sending struct {
 	batch  *outputs.Batch
 	events []event.Event // its
 
-	mu         sync.Mutex
-	failed     []outputs.Failure // in any order
-	cause      *cause            // of the first event that is to be sent again
+	mu sync.Mutex
+	// failed is in any order.
+	failed []outputs.Failure
+	// cause is why the first event is to be sent again.
+	cause      *cause
 	retryAfter time.Duration
-	halted     *cause    // nothing more is sent: what failed concerns all streams
-	unmade     *cause    // nothing more is made
-	over       []*target // of which no more streams may be made
+	// halted is why nothing more is sent: what failed concerns all streams.
+	halted *cause
+	// unmade says that nothing more is made.
+	unmade *cause
+	// over has those of which no more streams may be made.
+	over []*target
 }
 
 // cause is why events were not delivered.
 type cause struct {
-	reason     outputs.Reason
-	status     int
-	unknown    bool // they may have been
+	reason outputs.Reason
+	status int
+	// unknown says that they may have been.
+	unknown    bool
 	retryAfter time.Duration
 	text       string
-	code       string // the service's
-	remedy     string // as outputs.Failure has it
-	making     bool   // of a group or a stream
+	// code is the service's word for the error.
+	code string
+	// remedy is as outputs.Failure has it.
+	remedy string
+	making bool // of a group or a stream
 }
 
 // causeOf returns what follows from err, of a call that was to do what verb says.
@@ -140,7 +149,8 @@ func (s *sending) result() error {
 // plan returns where the events go that could be rendered.
 func (s *sending) plan() []*target {
 	var (
-		byKey   = map[string]*target{} // by group, NUL and stream as the templates have them
+		// byKey is by group, NUL and stream as the templates have them.
+		byKey   = map[string]*target{}
 		targets []*target
 		t       *target
 		key     []byte

@@ -27,9 +27,10 @@ const (
 type aliases struct {
 	*client
 
-	mu     sync.Mutex
-	there  map[string]bool
-	failed map[string]string // why one could not be made, for everybody to see
+	mu    sync.Mutex
+	there map[string]bool
+	// failed is why one could not be made, for everybody to see.
+	failed map[string]string
 }
 
 func newAliases(c *client) *aliases {

@@ -31,8 +31,9 @@ const maxID = 512
 type format struct {
 	names *indexname.Namer
 	op    string
-	id    string          // idAuto, idNone, idChunk; otherwise the template's
-	ids   *event.Template // nil for idAuto, idNone and idChunk
+	id    string // idAuto, idNone, idChunk; otherwise the template's
+	// ids may be nil for idAuto, idNone and idChunk.
+	ids *event.Template
 	// tail is what follows a chunk's id, idPlaceholder, in ids; nil: there is none in it.
 	tail *event.Template
 }
@@ -40,24 +41,31 @@ type format struct {
 // bulk is the body of a request, and the memory that it takes to make it. Not safe for concurrent use.
 type bulk struct {
 	format
-	enc    *event.Encoder
-	text   []byte // action and document of each event, each with a newline
-	lines  []line
-	packed bytes.Buffer // what is sent of text where it is compressed
+	enc   *event.Encoder
+	text  []byte // action and document of each event, each with a newline
+	lines []line
+	// packed is what is sent of text where it is compressed.
+	packed bytes.Buffer
 	zip    *gzip.Writer
 	scan   bulkreply.Scanner
 	typed  bool // as in prefix
 	slow   *pressure.SlowTargets
 
-	targets []string       // that the events of this Send go to
-	number  map[string]int // in targets
-	aside   []bool         // of targets: their events are held back
-	held    []heldEvent    // in order
+	// targets are those that the events of this Send go to.
+	targets []string
+	// number is a position in targets.
+	number map[string]int
+	// aside says of targets that their events are held back.
+	aside []bool
+	// held is in order.
+	held []heldEvent
 	// only is the one target whose events are rendered; none: those that are not aside.
 	only int
 
-	target int    // of the last event
-	name   []byte // of the last event's index
+	// target is that of the last event.
+	target int
+	// name is that of the last event's index.
+	name []byte
 	// prefix is an action for it, up to the id.
 	prefix []byte
 	// id is the last one of the template's.
@@ -69,9 +77,11 @@ const none = -1
 
 // line is an event's part of a body.
 type line struct {
-	event  int // its index in the batch
-	end    int // in text
-	target int // in bulk.targets
+	event int // its index in the batch
+	// end is a position in text.
+	end int
+	// target is in bulk.targets.
+	target int
 	id     bool
 }
 

@@ -23,11 +23,13 @@ import (
 )
 
 const (
-	userAgent        = "aggregator"
-	dialTimeout      = 10 * time.Second
-	idleConnections  = 30 * time.Second // less than proxies and load balancers usually wait
-	maxReplyHeader   = 256 << 10        // bytes
-	connectionBuffer = 64 << 10         // bytes, for writing; replies are small
+	userAgent       = "aggregator"
+	dialTimeout     = 10 * time.Second
+	idleConnections = 30 * time.Second // less than proxies and load balancers usually wait
+	// maxReplyHeader is in bytes.
+	maxReplyHeader = 256 << 10
+	// connectionBuffer is in bytes, for writing; replies are small.
+	connectionBuffer = 64 << 10
 )
 
 // Options are what an output needs besides its settings.
@@ -36,30 +38,37 @@ type Options struct {
 	// client takes a new one for every dial. nil: Go's defaults, with TLS 1.2 at least.
 	TLS func(host string) *stdtls.Config
 	Log zerolog.Logger
-	Now func() time.Time // nil: time.Now
+	// Now may be nil: time.Now.
+	Now func() time.Time
 	// Credentials are those of AWS, shared by all outputs of the process; nil: the output's own.
 	Credentials *awsclient.Credentials
 }
 
 // client sends requests to the hosts in turn. Safe for concurrent use.
 type client struct {
-	cfg           Config
-	log           zerolog.Logger
-	now           func() time.Time
-	authorization string   // the header; "" for none
-	secrets       [][]byte // what no reply may show
-	http          *http.Transport
-	signer        *awsclient.Signer // nil: requests are not signed
-	prepared      bool              // prepare's own
+	cfg Config
+	log zerolog.Logger
+	now func() time.Time
+	// authorization is the header; "" for none.
+	authorization string
+	// secrets are what no reply may show.
+	secrets [][]byte
+	http    *http.Transport
+	// signer may be nil: requests are not signed.
+	signer   *awsclient.Signer
+	prepared bool // prepare's own
 
-	probes sync.WaitGroup // of hosts that no request waits for
+	// probes are those of hosts that no request waits for.
+	probes sync.WaitGroup
 	alive  context.Context
-	end    context.CancelFunc // of alive
+	// end ends alive.
+	end context.CancelFunc
 
 	mu sync.Mutex
 	// hosts is the fields below a host's own are guarded by mu.
-	hosts   []*host
-	next    int // the host whose turn is next
+	hosts []*host
+	// next is the host whose turn is next.
+	next    int
 	known   server
 	notices []string
 
@@ -224,7 +233,8 @@ func (c *client) do(h *host, req *http.Request) (*http.Response, error) {
 type unzipped struct {
 	io.Closer
 	packed io.Reader
-	zip    *gzip.Reader // nil before the first Read
+	// zip may be nil before the first Read.
+	zip *gzip.Reader
 }
 
 // Read satisfies io.Reader.

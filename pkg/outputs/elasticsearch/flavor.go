@@ -23,8 +23,9 @@ type flavor string
 
 // The flavors, as the configuration has them.
 const (
-	auto          flavor = "auto"
-	elasticsearch flavor = "elasticsearch" // from 7.14 on: it proves it by a header in every reply
+	auto flavor = "auto"
+	// elasticsearch is from 7.14 on: it proves it by a header in every reply.
+	elasticsearch flavor = "elasticsearch"
 	opensearch    flavor = "opensearch"
 	legacy        flavor = "legacy" // Elasticsearch before 7.14
 )
@@ -32,18 +33,22 @@ const (
 const (
 	productHeader = "X-Elastic-Product"
 	product       = "Elasticsearch"
-	maxReply      = 256 << 10 // bytes of a reply to anything but a bulk request that are read
-	maxQuote      = 100       // bytes of a strange reply that an error shows
-	maxWords      = 1000      // bytes of an error's reason that are kept
+	// maxReply is how many bytes of a reply to anything but a bulk request are read.
+	maxReply = 256 << 10
+	// maxQuote is how many bytes of a strange reply an error shows.
+	maxQuote = 100
+	// maxWords is how many bytes of an error's reason are kept.
+	maxWords = 1000
 )
 
 // server is what is known of the servers.
 type server struct {
-	flavor       flavor
-	version      string // "" where the server does not tell
-	major, minor int    // of version
-	typed        bool   // Elasticsearch 6.x: wants "_type":"_doc" in the actions of a bulk request
-	serverless   bool   // Elastic's own offer, which decides on shards and replicas itself
+	flavor flavor
+	// version is "" where the server does not tell.
+	version      string
+	major, minor int  // of version
+	typed        bool // Elasticsearch 6.x: wants "_type":"_doc" in the actions of a bulk request
+	serverless   bool // Elastic's own offer, which decides on shards and replicas itself
 }
 
 // name returns product and version, "" while the version is not known.

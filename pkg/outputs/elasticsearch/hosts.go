@@ -17,7 +17,8 @@ import (
 )
 
 const (
-	minRest = time.Second // after the first failure of a host, and doubled with each that follows
+	// minRest is the rest after the first failure of a host; it is doubled with each that follows.
+	minRest = time.Second
 	maxRest = time.Minute
 	// quiet is a host that fails now and then is not logged more often.
 	quiet        = time.Minute
@@ -33,13 +34,17 @@ type host struct {
 	ready bool // it answered since its last failure, if any
 	// probing is closed when the probe under way has ended; nil: there is none.
 	probing chan struct{}
-	fails   int       // in a row
-	until   time.Time // it rests until then
-	wish    time.Time // it wants no request before, though it works
-	last    string    // error
-	told    bool      // the log says that it fails
-	found   server    // by the last probe
-	refused error     // why the last probe learned nothing although the host works; a *outputs.SendError
+	// fails counts failures in a row.
+	fails int
+	until time.Time // it rests until then
+	wish  time.Time // it wants no request before, though it works
+	last  string    // error
+	// told says that the log has its failing.
+	told bool
+	// found is what the last probe found.
+	found server
+	// refused is why the last probe learned nothing although the host works; a *outputs.SendError.
+	refused error
 }
 
 // hostError says at which host a request failed.

@@ -33,7 +33,8 @@ type Output struct {
 	client *client
 	names  *indexname.Namer
 	limit  *pressure.Limit
-	path   string // of requests, with their query
+	// path is the path of requests, with their query.
+	path string
 	// usual is what an item of a reply begins with, up to its index.
 	usual string
 	slow  *pressure.SlowTargets
@@ -45,14 +46,16 @@ type Output struct {
 	probePath  string
 	format     format
 	now        func() time.Time
-	bulks      sync.Pool // of *bulk
+	// bulks has *bulk.
+	bulks sync.Pool
 
 	itemRefusals, requestRefusals outputs.Refusals
 
 	fields map[string]map[string]string
 
 	duplicates, failureStore, alreadyThere atomic.Uint64
-	example                                atomic.Pointer[outputs.Example] // of those already there
+	// example is that of those already there.
+	example atomic.Pointer[outputs.Example]
 }
 
 // New returns an output. It reaches no server before Prepare, Connect or Send.

@@ -19,16 +19,21 @@ import (
 
 // outcome is what became of one request.
 type outcome struct {
-	failed []outputs.Failure  // of a request that was carried out; indexes are positions in the request
-	err    *outputs.SendError // of one that was not
+	// failed is that of a request that was carried out; indexes are positions in the request.
+	failed []outputs.Failure
+	// err is why one was not.
+	err *outputs.SendError
 	// kind is the type of err, in Elasticsearch's words.
-	kind   string
-	alone  bool              // 429, but for the request's own size
-	there  []outputs.Failure // as reply.there
-	waited bool              // the server answered only after the time that it may wait for a target
+	kind  string
+	alone bool // 429, but for the request's own size
+	// there is like There of bulkreply.Reply.
+	there []outputs.Failure
+	// waited says that the server answered only after the time that it may wait for a target.
+	waited bool
 	// host is who answered, "" where none did.
 	host string
-	hung bool // all of the request was sent, and no reply came within the time-out
+	// hung says that all of the request was sent, and no reply came within the time-out.
+	hung bool
 }
 
 // request sends the events from … to-1 of b. The server may wait for a target as long as most, or for its share of the

@@ -83,16 +83,19 @@ const leastHold = 100 * time.Millisecond
 // send is one Send.
 type send struct {
 	*Output
-	b       *bulk
-	batch   *outputs.Batch
-	most    time.Duration // that the server may wait; 0: its share of the time-out
-	posted  bool          // a request was made
-	counted int           // of the batch's events, from the first on: they are in its Sent
-	apart   bool          // see outputs.SendError
+	b     *bulk
+	batch *outputs.Batch
+	most  time.Duration // that the server may wait; 0: its share of the time-out
+	// posted says that a request was made.
+	posted bool
+	// counted is that of the batch's events, from the first on: they are in its Sent.
+	counted int
+	apart   bool // see outputs.SendError
 	// holds is how long what is held back waits at least.
 	holds  time.Duration
 	failed []outputs.Failure
-	stop   *outputs.SendError // why nothing more is sent
+	// stop is why nothing more is sent.
+	stop *outputs.SendError
 	// stopAt is the first event that was not delivered because of it.
 	stopAt int
 }

@@ -65,9 +65,11 @@ const (
 	compressionNone = "none"
 	metadataKeep    = "keep"
 
-	maxConnections = 256     // workers × connections: each holds a message in memory
-	maxMessage     = 1 << 30 // bytes: msgpack's lengths, and receivers, end not far above
-	maxWeight      = 1 << 20
+	// maxConnections bounds workers × connections: each holds a message in memory.
+	maxConnections = 256
+	// maxMessage is in bytes: msgpack's lengths, and receivers, end not far above.
+	maxMessage = 1 << 30
+	maxWeight  = 1 << 20
 )
 
 // Settings returns the common settings with this destination's defaults.

@@ -16,7 +16,8 @@ type connection struct {
 	*client.Client
 	server *server
 	since  time.Time // idle since
-	end    time.Time // of its age; zero: none
+	// end is that of its age; zero: none.
+	end time.Time
 }
 
 // open makes a connection to c.

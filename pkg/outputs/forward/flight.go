@@ -20,10 +20,12 @@ const (
 // flights is the messages that no Send waits for: their server is slow, or hangs, and others go on meanwhile. Each is
 // told of when its events are sent again, which make the same message. Safe for concurrent use.
 type flights struct {
-	most  int             // at once
+	// most is how many there may be at once.
+	most  int
 	alive context.Context // ends with the output
 	end   context.CancelFunc
-	wait  sync.WaitGroup // of flights
+	// wait waits for flights.
+	wait sync.WaitGroup
 
 	mu    sync.Mutex
 	byKey map[string]*flight
@@ -38,11 +40,13 @@ func newFlights(most int) *flights {
 // flight is a message on its way.
 type flight struct {
 	landed chan struct{}
-	fault  *fault // why it was not delivered; to be read once landed is closed
+	// fault is why it was not delivered; to be read once landed is closed.
+	fault *fault
 
 	// What follows is guarded by servers.mu.
-	to     *server
-	handed bool // no Send waits for it any more
+	to *server
+	// handed says that no Send waits for it any more.
+	handed bool
 }
 
 // find returns the message of that key that is in flight, or whose result nobody knows; nil: none.

@@ -63,16 +63,18 @@ type Options struct {
 
 // Output is a destination of Forward servers. It satisfies outputs.Output.
 type Output struct {
-	cfg      Config
-	timeout  time.Duration // for one Send
+	cfg Config
+	// timeout is for one Send.
+	timeout  time.Duration
 	compress string
 	// target is the servers' names: which of them has an event is not the event's to say.
-	target   string
-	tag      *event.Template
-	tls      func(host string) *tls.Config
-	servers  *servers
-	flights  *flights
-	messages sync.Pool // of *message
+	target  string
+	tag     *event.Template
+	tls     func(host string) *tls.Config
+	servers *servers
+	flights *flights
+	// messages has *message.
+	messages sync.Pool
 }
 
 // New returns an output. It connects to no server before the first Send. Settings with tls need Options.TLS.

@@ -13,7 +13,8 @@ import (
 )
 
 const (
-	minRest = time.Second // after the first failure of a server, and doubled with each that follows
+	// minRest is the rest after the first failure of a server; it is doubled with each that follows.
+	minRest = time.Second
 	maxRest = time.Minute
 )
 
@@ -22,12 +23,17 @@ type server struct {
 	Server
 	cfg client.Config
 
-	credit  int // of smooth weighted turns
-	fails   int // in a row; 0: it works
-	until   time.Time
-	flying  int           // messages to it that no Send waits for
-	probing bool          // it has failed, and one message tries whether it works again
-	idle    []*connection // the one used last is the last
+	// credit is what smooth weighted turns have it still get.
+	credit int
+	// fails counts failures in a row; 0: it works.
+	fails int
+	until time.Time
+	// flying counts messages to it that no Send waits for.
+	flying int
+	// probing says that it has failed, and one message tries whether it works again.
+	probing bool
+	// idle has the one that was used last at its end.
+	idle []*connection
 }
 
 // servers knows which server works, and keeps connections. Safe for concurrent use.

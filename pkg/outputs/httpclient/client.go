@@ -30,18 +30,22 @@ import (
 const (
 	dialTimeout     = 10 * time.Second
 	idleConnections = 30 * time.Second // less than proxies and load balancers usually wait
-	maxAnswer       = 64 << 10         // bytes of an answer that are read
-	maxQuote        = 300              // bytes of it that an error shows
-	minConcealed    = 6                // shorter secrets would be found in plain words
+	// maxAnswer is how many bytes of an answer are read.
+	maxAnswer = 64 << 10
+	// maxQuote is how many bytes of it an error shows.
+	maxQuote     = 300
+	minConcealed = 6 // shorter secrets would be found in plain words
 )
 
 // Options is what a Client needs besides its settings.
 type Options struct {
 	// TLS returns the settings for a connection to host, for each anew. nil: Go's defaults, with TLS 1.2 at least.
-	TLS         func(host string) *stdtls.Config
-	Connections int           // that are kept open to one host
-	Timeout     time.Duration // of a request
-	Now         func() time.Time
+	TLS func(host string) *stdtls.Config
+	// Connections counts those that are kept open to one host.
+	Connections int
+	// Timeout is that of a request.
+	Timeout time.Duration
+	Now     func() time.Time
 }
 
 // Client makes requests, each once. Safe for concurrent use.
@@ -50,11 +54,13 @@ type Client struct {
 	o       Options
 	http    *http.Client
 	secrets [][]byte
-	zips    sync.Pool // of *gzip.Writer
-	zstd    *zstd.Encoder
+	// zips has *gzip.Writer.
+	zips sync.Pool
+	zstd *zstd.Encoder
 
-	mu     sync.Mutex
-	tokens oauth2.TokenSource // nil: there is none at the moment
+	mu sync.Mutex
+	// tokens is nil where there is none at the moment.
+	tokens oauth2.TokenSource
 }
 
 // New returns a Client, which reaches for nothing before Do.
@@ -99,15 +105,18 @@ func New(cfg Config, o Options) (*Client, error) {
 type Request struct {
 	Method, URL, ContentType string
 	Header                   http.Header // besides those of the settings; nil: none
-	Body                     []byte      // before compression
-	Plain                    bool        // it is not compressed, whatever the settings say
+	// Body is before compression.
+	Body []byte
+	// Plain says that it is not compressed, whatever the settings say.
+	Plain bool
 }
 
 // Answer is what the server answered.
 type Answer struct {
-	Status     int
-	Kind       string // its media type
-	Body       []byte // at most its beginning, without secrets
+	Status int
+	Kind   string // its media type
+	// Body is at most its beginning, without secrets.
+	Body       []byte
 	RetryAfter time.Duration
 }
 

@@ -11,8 +11,9 @@ import (
 
 // Part is the events of a batch that go in one request.
 type Part struct {
-	Target string // as outputs.Failure has it
-	Events []int  // their indexes in the batch, ascending
+	// Target is as outputs.Failure has it.
+	Target string
+	Events []int // their indexes in the batch, ascending
 }
 
 // SendParts makes the requests of a batch, one after the other, by post, which returns nil where the i-th was accepted,

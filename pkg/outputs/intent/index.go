@@ -8,14 +8,16 @@ import (
 
 // Index finds records by the events that they hold. The zero value is empty. Not for concurrent use.
 type Index[T any] struct {
-	all     []*T // oldest first
+	// all is oldest first.
+	all     []*T
 	byChunk map[Key][]share[T]
 }
 
 // share is a record's events of one chunk.
 type share[T any] struct {
 	record *T
-	before int // events of the record in front of these
+	// before counts events of the record in front of these.
+	before int
 	runs   []Run
 }
 

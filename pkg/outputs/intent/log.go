@@ -19,9 +19,10 @@ import (
 
 // The newest records are kept, within limits that let a log reach back over many Sends.
 const (
-	MaxRecords  = 4096
-	maxBytes    = 4 << 20
-	maxLogBytes = 64 << 20 // a longer file is none of ours
+	MaxRecords = 4096
+	maxBytes   = 4 << 20
+	// maxLogBytes is how long a file may be: a longer one is none of ours.
+	maxLogBytes = 64 << 20
 )
 
 var errDamaged = errors.New("it is damaged")
@@ -90,9 +91,10 @@ func CheckFormat[T any](path string, f Format[T]) error {
 // Log is a file of records: for each its length and the CRC-32C of its payload, 4 bytes each, and the payload. The
 // newest records are kept. Not for concurrent use.
 type Log[T any] struct {
-	format  Format[T]
-	path    string
-	file    *os.File // nil: the next Add begins anew
+	format Format[T]
+	path   string
+	// file may be nil: the next Add begins anew.
+	file    *os.File
 	size    int64
 	records int
 	buf     []byte

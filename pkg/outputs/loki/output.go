@@ -33,17 +33,19 @@ type Options struct {
 
 // Output is a destination of Loki. It satisfies outputs.Output, Connector, Reporter and Targeter.
 type Output struct {
-	cfg        Config
-	push       string
-	client     *httpclient.Client
-	streams    *streams
-	metadata   []pair
-	tenant     *event.Template
-	refusals   outputs.Refusals
-	texts      sync.Pool // of *outputs.Text
+	cfg      Config
+	push     string
+	client   *httpclient.Client
+	streams  *streams
+	metadata []pair
+	tenant   *event.Template
+	refusals outputs.Refusals
+	// texts has *outputs.Text.
+	texts      sync.Pool
 	duplicates atomic.Uint64
 	notice     string
-	perChunk   bool // the events of a chunk with equal tags go to one stream
+	// perChunk says that the events of a chunk with equal tags go to one stream.
+	perChunk bool
 }
 
 // New returns an output. It connects to nothing before the first Send.

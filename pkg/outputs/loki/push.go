@@ -30,8 +30,10 @@ type stream struct {
 
 // entry is a line.
 type entry struct {
-	ns       int64  // since 1970
-	line     []byte // not empty
+	// ns is nanoseconds since 1970.
+	ns int64
+	// line is not empty.
+	line     []byte
 	metadata []byte // encoded
 }
 

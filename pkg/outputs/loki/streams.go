@@ -22,7 +22,8 @@ type pair struct {
 
 const (
 	otherValue = "other"
-	maxValue   = 2048 // bytes of a label's value: Loki's limit
+	// maxValue bounds the bytes of a label's value: it is Loki's limit.
+	maxValue = 2048
 )
 
 // pairs reads labels or metadata, ascending by name.
@@ -44,8 +45,9 @@ func pairs(key string, from map[string]string) (all []pair, err error) {
 // The streams of a cluster are bounded in each hour of the clock: above the limit, an event's labels have "other" in
 // place of what does not depend on the cluster alone.
 type streams struct {
-	labels     []pair
-	limit      int // of a cluster in an hour; 0: none
+	labels []pair
+	// limit is how many a cluster may have in an hour; 0: no limit.
+	limit      int
 	now        func() time.Time
 	onLimit    func(cluster string) // called once an hour for each cluster that has reached it
 	redirected atomic.Uint64

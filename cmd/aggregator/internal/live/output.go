@@ -58,7 +58,8 @@ func (f *serverFlags) listOutputs(cmd *cobra.Command) error {
 		return writeJSON(cmd.OutOrStdout(), q.Outputs)
 	}
 	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(w, "output\tstate\tpending\toldest\tout/s\tdone in") // Flush says what went wrong
+	// Flush says what went wrong.
+	_, _ = fmt.Fprintln(w, "output\tstate\tpending\toldest\tout/s\tdone in")
 	for i := range q.Outputs {
 		o := &q.Outputs[i]
 		_, _ = fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%.0f\t%s\n", safetext.Lines(o.Output), safetext.Lines(o.State), o.Events,

@@ -61,7 +61,8 @@ is more than --rate a second, or is not read fast enough, is not shown, and is c
 			if err != nil {
 				return flags.Explained(err)
 			}
-			defer func() { _ = body.Close() }() // only read from
+			// Only read from.
+			defer func() { _ = body.Close() }()
 			return showTail(body, cmd.OutOrStdout(), cmd.ErrOrStderr(), f.json, cmd.Context().Err)
 		},
 	}

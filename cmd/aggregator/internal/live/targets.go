@@ -102,7 +102,8 @@ func (f *serverFlags) writeTargets(cmd *cobra.Command, names []string) error {
 		return err
 	}
 	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(w, "output\ttarget\tevents\tsince\twhy\twhat to do") // Flush says what went wrong
+	// Flush says what went wrong.
+	_, _ = fmt.Fprintln(w, "output\ttarget\tevents\tsince\twhy\twhat to do")
 	for _, o := range status.Outputs {
 		for _, t := range o.WaitingTargets {
 			why := t.Kind

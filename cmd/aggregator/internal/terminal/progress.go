@@ -16,7 +16,8 @@ type Progress struct {
 	w     io.Writer
 	Live  bool
 	began time.Time
-	drawn bool // the line is on the screen
+	// drawn says that the line is on the screen.
+	drawn bool
 }
 
 // NewProgress returns one to w, of what began then. It draws nothing where w is no terminal.

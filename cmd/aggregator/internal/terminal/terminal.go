@@ -31,7 +31,8 @@ func Colored(out io.Writer) bool {
 // Confirm asks a question of yes and no. Anything but a yes is an error, as is no answer.
 func Confirm(cmd *cobra.Command, question string) error {
 	cmd.PrintErrf("%s? [y/N] ", question)
-	answer, _ := bufio.NewReader(cmd.InOrStdin()).ReadString('\n') // without an answer: no
+	// Without an answer: no.
+	answer, _ := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
 	switch strings.ToLower(strings.TrimSpace(answer)) {
 	case "y", "yes":
 		return nil

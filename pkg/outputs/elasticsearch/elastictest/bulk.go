@@ -29,8 +29,9 @@ type body struct {
 type item struct {
 	op, index, id string
 	typed         bool
-	missing       bool // an alias is required, and its index is none
-	doc           []byte
+	// missing says that an alias is required, and its index is none.
+	missing bool
+	doc     []byte
 }
 
 // bulk answers a bulk request.

@@ -24,17 +24,21 @@ const (
 
 // Options is what a Server is made of.
 type Options struct {
-	Product   string // "": Elasticsearch
-	Version   string // "": what the product's comment says
-	Seed      uint64 // of the faults that happen by chance
-	CountOnly bool   // documents are counted and thrown away; item faults and 409s don't happen
+	// Product may be "": Elasticsearch.
+	Product string
+	// Version may be "": what the product's comment says.
+	Version string
+	// Seed is that of the faults that happen by chance.
+	Seed      uint64
+	CountOnly bool // documents are counted and thrown away; item faults and 409s don't happen
 }
 
 // Faults is what goes wrong. Shares are between 0 and 1, of bulk requests where nothing else is said.
 type Faults struct {
 	Unavailable float64 // 503, nothing stored
 	TooMany     float64 // 429, nothing stored
-	ItemTooMany float64 // of items: 429
+	// ItemTooMany has items answered by 429.
+	ItemTooMany float64
 	// ResetBefore is the connection is reset in the middle of the body, nothing stored.
 	ResetBefore float64
 	// ResetAfter is the connection is reset where the reply should be, all stored.
@@ -44,9 +48,11 @@ type Faults struct {
 	Page float64
 	// Truncated is the reply ends in its middle, all stored.
 	Truncated float64
-	Latency   time.Duration // before each reply
+	// Latency is before each reply.
+	Latency time.Duration
 
-	MaxBody int64 // bytes, inflated: more is a 413 with nothing in it; 0: no limit
+	// MaxBody is in bytes, inflated: more is a 413 with nothing in it; 0: no limit.
+	MaxBody int64
 	// Bytes, inflated: more is a 429 as of a small indexing_pressure.memory.limit; 0: no limit.
 	MaxPressure int64
 	Poison      string               // documents that contain it are 400s of the mapping's; "": none
@@ -69,11 +75,15 @@ type ItemError struct {
 
 // Counters is what a Server has seen.
 type Counters struct {
-	Requests  uint64 // bulk requests, whatever became of them
-	Bytes     uint64 // of their bodies as sent
-	Created   uint64 // documents stored
-	Conflicts uint64 // documents that were there already
-	Refused   uint64 // items with any other status
+	Requests uint64 // bulk requests, whatever became of them
+	// Bytes is that of their bodies as sent.
+	Bytes uint64
+	// Created counts documents stored.
+	Created uint64
+	// Conflicts counts documents that were there already.
+	Conflicts uint64
+	// Refused counts items with any other status.
+	Refused uint64
 }
 
 // Document is one that was stored.
@@ -89,14 +99,17 @@ type Server struct {
 	opts   Options
 	faults atomic.Pointer[Faults]
 	count  struct{ requests, bytes, created, conflicts, refused atomic.Uint64 }
-	bodies sync.Pool // of *body
+	// bodies has *body.
+	bodies sync.Pool
 
-	mu        sync.Mutex
-	rng       *rand.Rand
-	docs      map[string]map[string]*Document // by index and id
-	generated int                             // ids
-	templates map[string]json.RawMessage      // by path
-	aliases   map[string]string               // their write indices
+	mu  sync.Mutex
+	rng *rand.Rand
+	// docs are by index and id.
+	docs      map[string]map[string]*Document
+	generated int // ids
+	// templates are by path.
+	templates map[string]json.RawMessage
+	aliases   map[string]string // their write indices
 }
 
 // New returns a Server without faults.

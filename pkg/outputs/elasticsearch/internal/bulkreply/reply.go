@@ -17,12 +17,17 @@ import (
 
 // Bounds of what is kept of a reply.
 const (
-	maxReason    = 2 << 10 // bytes of one text
-	maxDetails   = 8 << 20 // bytes of all texts of a reply; beyond, only their types are kept
-	maxCauses    = 4       // levels of caused_by
-	replyBase    = 1 << 20 // bytes that a reply may have, and
+	// maxReason bounds the bytes of one text.
+	maxReason = 2 << 10
+	// maxDetails bounds the bytes of all texts of a reply; beyond, only their types are kept.
+	maxDetails = 8 << 20
+	// maxCauses bounds the levels of caused_by.
+	maxCauses = 4
+	// replyBase is how many bytes a reply may have, besides replyPerItem for each item.
+	replyBase    = 1 << 20
 	replyPerItem = 16 << 10
-	maxIndexName = 256 // bytes of an index's name, with the quote
+	// maxIndexName bounds the bytes of an index's name, with the quote.
+	maxIndexName = 256
 )
 
 // FilterPath leaves of a reply what parse reads: the status of every item, without which nothing is proved, and the

@@ -16,8 +16,9 @@ import (
 )
 
 const (
-	other      = "other"
-	checkClock = 1024 // names between two looks at the clock
+	other = "other"
+	// checkClock is how many names come between two looks at the clock.
+	checkClock = 1024
 )
 
 // Namer makes the names of indices. Safe for concurrent use.
@@ -28,20 +29,27 @@ const (
 type Namer struct {
 	rules    rules
 	template *event.Template
-	other    *event.Template // nil where it would be the same
-	varies   bool            // the name may differ among events of one chunk and unit
-	unit     int64           // seconds in which the time's text stays the same
-	limit    int             // names of a cluster in an hour; 0: none
-	now      func() time.Time
+	// other is nil where it would be the same.
+	other *event.Template
+	// varies says that the name may differ among events of one chunk and unit.
+	varies bool
+	// unit is for how many seconds the time's text stays the same.
+	unit int64
+	// limit is how many names a cluster may have in an hour; 0: no limit.
+	limit int
+	now   func() time.Time
 
-	slots  [16]slot  // by the number of the chunk, so that requests being made at once use different ones
-	spare  sync.Pool // of *cursor, for two that use the same
+	// slots are by the number of the chunk, so that requests being made at once use different ones.
+	slots [16]slot
+	// spare has *cursor, for two that use the same.
+	spare  sync.Pool
 	others atomic.Uint64
 
-	mu    sync.Mutex
-	hour  int64
-	known [2]map[string]map[string]struct{} // of hour, by cluster: names as they should be, and with "other"
-	over  []string                          // clusters that have reached the limit in hour
+	mu   sync.Mutex
+	hour int64
+	// known has the names of hour by cluster: as they should be, and with "other".
+	known [2]map[string]map[string]struct{}
+	over  []string // clusters that have reached the limit in hour
 
 	onLimit func(cluster string) // called once an hour for each of over, with mu held; nil: nobody asks
 }
@@ -60,15 +68,20 @@ type cursor struct {
 	raw        []byte
 	name       []byte
 	redirected bool
-	hour       int64 // of the clock, when it was last looked at
-	uses       int   // since then
+	// hour is that of the clock, when it was last looked at.
+	hour int64
+	// uses counts what came since then.
+	uses int
 }
 
 // Options is what a Namer is made of.
 type Options struct {
-	Index      string // the template
-	DataStream bool   // it names data streams, whose names may be shorter
-	MaxPerHour int    // names of a cluster in an hour; 0: no limit
+	// Index is the template.
+	Index string
+	// DataStream says that it names data streams, whose names may be shorter.
+	DataStream bool
+	// MaxPerHour counts names of a cluster in an hour; 0: no limit.
+	MaxPerHour int
 	Now        func() time.Time
 	// OnLimit is called once an hour for each cluster that has reached the limit. It must not call the Namer; nil:
 	// nobody asks.

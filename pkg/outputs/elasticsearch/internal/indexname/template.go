@@ -13,11 +13,13 @@ import (
 )
 
 const (
-	maxName = 255 // bytes of UTF-8 that the name of an index may have
+	// maxName is how many bytes of UTF-8 the name of an index may have.
+	maxName = 255
 	// The indices behind a data stream add this to its name, and must keep to maxName too.
 	maxStreamName = maxName - len(".ds-"+"-2025.11.21-000001")
 	hashLength    = len("-00000000")
-	unknown       = "unknown" // in place of a value that is not there
+	// unknown stands in place of a value that is not there.
+	unknown = "unknown"
 )
 
 // Anything stands for times and values in a Pattern.
@@ -149,8 +151,10 @@ func unescape(text string) string {
 
 // rules are what the name of an index must be like.
 type rules struct {
-	max int  // bytes
-	dot bool // it may begin with a dot, as the names of hidden indices do: the operator's own text does
+	// max is in bytes.
+	max int
+	// dot says that it may begin with a dot, as the names of hidden indices do: the operator's own text does.
+	dot bool
 }
 
 func rulesOf(dataStream bool, pieces Template) rules {
