@@ -318,24 +318,40 @@ func TestHalves(t *testing.T) {
 	}
 }
 
-// TestEqualLines: equal lines of one time are two lines, and stay the same ones when they are sent again.
+// TestEqualLines: equal lines of one time are as many lines, in their order, whatever the time's precision and however
+// they are cut into requests, and stay the same ones when they are sent again in other requests.
 func TestEqualLines(t *testing.T) {
-	m := &made{}
-	o := newOutput(t, m, func(c *Config) { c.Message = "log" })
-	defer o.Close()
-	for range 2 {
-		for seq := range uint64(3) {
-			if err := o.Send(t.Context(), outputtest.Batch(outputtest.Chunk(seq+1, "a", "t", 4, 0, 5))); err != nil {
-				t.Fatal(err)
+	const chunks, events = 5, 3000
+	for _, nsec := range []uint32{0, 120_000_000, 120_345_000, 120_345_678} {
+		m := &made{}
+		o := newOutput(t, m, func(c *Config) { c.Message = "log" })
+		for _, size := range []int{events, 700, 1} {
+			for seq := range uint64(chunks) {
+				b := outputtest.Batch(outputtest.Chunk(seq+40, "a", "t", events, 0, 5))
+				for i := range b.Events {
+					b.Events[i].Time = event.Time{Sec: outputtest.Start, Nsec: nsec}
+					if nsec%1_000_000 != 0 {
+						b.Events[i].Time.Nsec += uint32(seq) * 1_000_000 // chunks do not share such times
+					}
+				}
+				for from := 0; from < events && (size > 1 || from < 3); from += size {
+					part := &outputs.Batch{Events: b.Events[from:min(from+size, events)], Bytes: 100}
+					if err := o.Send(t.Context(), part); err != nil {
+						t.Fatal(err)
+					}
+				}
 			}
 		}
-	}
-	if len(m.lines) != 12 {
-		t.Errorf("%d lines, want 12", len(m.lines))
-	}
-	for i := 1; i < 4; i++ {
-		if m.lines[i].ns <= m.lines[i-1].ns {
-			t.Errorf("times %d, %d", m.lines[i-1].ns, m.lines[i].ns)
+		if len(m.lines) != chunks*events {
+			t.Errorf("%d ns: %d lines, want %d", nsec, len(m.lines), chunks*events)
+		}
+		for i := 1; i < events; i++ {
+			if m.lines[i].ns <= m.lines[i-1].ns {
+				t.Fatalf("%d ns: times %d, %d", nsec, m.lines[i-1].ns, m.lines[i].ns)
+			}
+		}
+		if err := o.Close(); err != nil {
+			t.Error(err)
 		}
 	}
 }
@@ -426,6 +442,7 @@ func TestConnect(t *testing.T) {
 		{"no right", status(403, "x"), "may not push"},
 		{"not there", status(404, "x"), "is it Loki's URL?"},
 		{"away", status(503, "x"), "503"},
+		{"TLS there", status(400, "Client sent an HTTP request to an HTTPS server."), "write url with https"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			o := newOutput(t, &made{fault: tc.fault}, nil)

@@ -262,6 +262,8 @@ func (o *Output) Connect(ctx context.Context, clusters []string) (string, error)
 		return "", fmt.Errorf("%s: %w", o.cfg.URL, outputs.AsSendError(err).Err)
 	}
 	switch {
+	case answer.WantsTLS():
+		return "", fmt.Errorf("%s: it speaks TLS: write url with https", o.cfg.URL)
 	case answer.Status == http.StatusUnauthorized && strings.Contains(string(answer.Body), "no org id"):
 		return "", fmt.Errorf("%s: it wants a tenant: set tenant", o.cfg.URL)
 	case answer.Status == http.StatusUnauthorized:

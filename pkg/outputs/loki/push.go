@@ -103,9 +103,10 @@ func appendMetadata(dst []byte, from []pair, ev *event.Event) []byte {
 	return dst
 }
 
-// timeOf returns the time of ev's line. Loki takes two equal lines of one stream and time for one. So a time that is no
-// finer than microseconds or milliseconds, as agents often have it, is moved within that by the place of the event in
-// the queue: by the same for every attempt, and later for what came later in a chunk.
+// timeOf returns the time of ev's line. Loki takes two equal lines of one stream and time for one. So each time is moved
+// by a nanosecond for each event before this one in its chunk: by the same for every attempt, whichever events go with
+// it. A time that is no finer than milliseconds, which the events of many chunks may have, is moved by the chunk's place
+// in the queue too, within the millisecond: those of chunks that follow each other lie far apart.
 func timeOf(ev *event.Event) int64 {
 	sec, nsec := ev.Time.Sec, int64(ev.Time.Nsec)
 	if sec <= 0 || sec > 1<<33 {
@@ -115,12 +116,12 @@ func timeOf(ev *event.Event) int64 {
 		}
 		sec, nsec = at.Unix(), int64(at.Nanosecond())
 	}
-	place := int64(ev.Chunk.Seq%997)*1000 + int64(ev.Pos)%1000
-	switch {
-	case nsec%1e6 == 0:
-		nsec += place
-	case nsec%1e3 == 0:
-		nsec += place % 1000
+	const coarse, half = 1_000_000, 500_000
+	if nsec%coarse == 0 {
+		// The golden ratio's multiples fill a range evenly, however many of them there are.
+		const golden = 0x9E3779B97F4A7C15
+		room := uint64(coarse - min(ev.Chunk.Events, half))
+		nsec += int64(ev.Chunk.Seq * golden >> 32 * room >> 32)
 	}
-	return sec*1e9 + nsec
+	return sec*1e9 + nsec + int64(ev.Pos%half)
 }
