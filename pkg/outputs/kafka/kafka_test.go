@@ -401,3 +401,44 @@ func TestProxy(t *testing.T) {
 		}
 	}
 }
+
+func TestTableOfRefusals(t *testing.T) {
+	var answers []outputtest.Answer
+	for i := range refusals() {
+		line := &refusals()[i]
+		for _, kind := range line.Kinds {
+			answers = append(answers, outputtest.Answer{What: line.What, Kind: kind})
+		}
+	}
+	answers = append(answers, outputtest.Answer{What: "anything else", Kind: kerr.UnknownServerError.Message})
+	outputtest.HoldRefusals(t, refusals(), answers, "../../../docs/kafka.md")
+}
+
+// TestVerdicts: what follows from the errors that matter most, and whether brokers have answered by them.
+func TestVerdicts(t *testing.T) {
+	for _, tc := range []struct {
+		err             error
+		reason          outputs.Reason
+		answered, halve bool
+	}{
+		{kerr.MessageTooLarge, outputs.ReasonTooLarge, true, true},
+		{kerr.InvalidRecord, outputs.ReasonRejected, true, true},
+		{kerr.UnknownTopicOrPartition, outputs.ReasonTarget, true, false},
+		{kerr.TopicAuthorizationFailed, outputs.ReasonTarget, true, false},
+		{kerr.NotEnoughReplicas, outputs.ReasonTarget, true, false},
+		{kerr.NotEnoughReplicasAfterAppend, outputs.ReasonTarget, false, false},
+		{kerr.RequestTimedOut, outputs.ReasonTarget, false, false},
+		{kerr.SaslAuthenticationFailed, outputs.ReasonAuth, true, false},
+		{kerr.ClusterAuthorizationFailed, outputs.ReasonAuth, true, false},
+		{kerr.ThrottlingQuotaExceeded, outputs.ReasonThrottled, true, false},
+		{kerr.UnsupportedCompressionType, outputs.ReasonServer, true, false},
+		{kerr.UnknownServerError, outputs.ReasonServer, true, false},
+		{kgo.ErrMaxBuffered, outputs.ReasonTarget, true, false},
+		{kgo.ErrRecordTimeout, outputs.ReasonTarget, false, false},
+	} {
+		v := verdictOf(fmt.Errorf("produce: %w", tc.err))
+		if v.reason != tc.reason || v.answered != tc.answered || v.halve != tc.halve || v.remedy == "" || v.detail == "" {
+			t.Errorf("%v: %+v", tc.err, v)
+		}
+	}
+}

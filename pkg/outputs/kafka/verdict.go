@@ -49,38 +49,17 @@ func verdictOf(err error) verdict {
 			}
 		}
 	}
+	line := refusals().Find(0, known.Message, "")
 	v := verdict{
-		reason: outputs.ReasonServer, kind: known.Message, answered: true,
+		reason: line.Reason, kind: known.Message, remedy: line.Remedy, unlisted: line.Unlisted,
 		detail: known.Message + ": " + known.Description,
-		remedy: "look at the brokers, and at the topic's settings",
+		halve:  line.Reason.Final(),
 	}
 	switch known {
-	case kerr.MessageTooLarge, kerr.RecordListTooLarge:
-		v.reason, v.halve = outputs.ReasonTooLarge, true
-	case kerr.InvalidRecord, kerr.InvalidTimestamp, kerr.CorruptMessage:
-		v.reason, v.halve = outputs.ReasonRejected, true
-	case kerr.UnknownTopicOrPartition, kerr.UnknownTopicID:
-		v.reason = outputs.ReasonTarget
-		v.remedy = "make the topic, or set auto_create where the brokers have auto.create.topics.enable"
-	case kerr.TopicAuthorizationFailed:
-		v.reason = outputs.ReasonTarget
-		v.remedy = "grant this user WRITE and DESCRIBE on the topic"
-	case kerr.InvalidTopicException, kerr.PolicyViolation, kerr.NotEnoughReplicas, kerr.NotEnoughReplicasAfterAppend,
-		kerr.LeaderNotAvailable, kerr.NotLeaderForPartition, kerr.KafkaStorageError, kerr.InvalidRequiredAcks:
-		v.reason = outputs.ReasonTarget
-		v.answered = known != kerr.NotEnoughReplicasAfterAppend
-	case kerr.SaslAuthenticationFailed, kerr.IllegalSaslState, kerr.UnsupportedSaslMechanism:
-		v.reason = outputs.ReasonAuth
-		v.remedy = "check sasl"
-	case kerr.ClusterAuthorizationFailed:
-		v.reason = outputs.ReasonAuth
-		v.remedy = "grant this user IDEMPOTENT_WRITE on the cluster"
-	case kerr.ThrottlingQuotaExceeded:
-		v.reason = outputs.ReasonThrottled
-	case kerr.RequestTimedOut, kerr.NetworkException:
-		v.reason, v.answered = outputs.ReasonTarget, false
-	case kerr.UnsupportedCompressionType:
-		v.remedy = "set compression to what the topic's brokers know"
+	case kerr.NotEnoughReplicasAfterAppend, kerr.RequestTimedOut, kerr.NetworkException:
+		// It may be stored.
+	default:
+		v.answered = true
 	}
 	return v
 }
