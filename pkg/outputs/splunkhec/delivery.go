@@ -2,6 +2,7 @@ package splunkhec
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -43,7 +44,7 @@ func (d *delivery) send(ctx context.Context, b *outputs.Batch, i int) *outputs.S
 			return se
 		case !stopped:
 			return withRest(se, failed, r)
-		case bad == maxBad || !d.o.aboutContent(&answer):
+		case !d.o.aboutContent(&answer):
 			return withRest(se, failed, d.from(r, n))
 		}
 		refused, culprit, trouble := d.find(ctx, b, i, r, n)
@@ -53,7 +54,9 @@ func (d *delivery) send(ctx context.Context, b *outputs.Batch, i int) *outputs.S
 		if refused != nil {
 			failed = append(failed, *refused)
 		}
-		r = d.left(r, n, culprit)
+		if r = d.left(r, n, culprit); bad+1 >= maxBad && len(r.events) > 0 {
+			return notYet(failed, r)
+		}
 	}
 	if len(failed) == 0 {
 		return nil
@@ -62,6 +65,18 @@ func (d *delivery) send(ctx context.Context, b *outputs.Batch, i int) *outputs.S
 		Reason: outputs.ReasonRejected, Status: failed[0].Status, Host: d.o.cfg.URL, Remedy: failed[0].Remedy,
 		Err: fmt.Errorf("%d of the events are refused: %s", len(failed), failed[0].Detail),
 	}, failed, r.piece(0, 0))
+}
+
+// notYet returns what becomes of the rest of a request that has too many events which are refused.
+func notYet(failed []outputs.Failure, r *request) *outputs.SendError {
+	se := withRest(&outputs.SendError{
+		Reason: outputs.ReasonServer,
+		Err:    errors.New("not sent yet: too many events of the request were refused before"),
+	}, failed, r)
+	for i := range se.Failed {
+		se.Failed[i].Untried = !se.Failed[i].Reason.Final()
+	}
+	return se
 }
 
 // stoppedAt returns the event of r at which Splunk stopped, and whether it says so. What has been refused alone is no

@@ -153,7 +153,8 @@ func (s *Server) objects(body []byte) (events []Event, code int) {
 			}
 		}
 		when := strings.Trim(string(o.Time), `"`)
-		if _, err := strconv.ParseFloat(when, 64); when != "" && err != nil {
+		if _, err := strconv.ParseFloat(when, 64); when != "" && err != nil ||
+			s.poison != "" && strings.Contains(string(o.Event), s.poison) {
 			return events, 6
 		}
 		fields := map[string]string{}

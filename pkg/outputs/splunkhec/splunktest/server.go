@@ -44,7 +44,8 @@ type Server struct {
 	ack      bool
 	indexes  []string
 	busy     bool
-	stalled  bool // indexers write nothing
+	poison   string // events with it are refused
+	stalled  bool   // indexers write nothing
 	fault    func(w http.ResponseWriter, r *http.Request) bool
 	indexed  []Event
 	queued   []Event // taken, and not on any disk
@@ -111,6 +112,13 @@ func (s *Server) SetBusy(busy bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.busy = busy
+}
+
+// SetPoison has events that hold the text refused, "": none.
+func (s *Server) SetPoison(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.poison = text
 }
 
 // Stall has indexers write nothing until they go on.
