@@ -41,6 +41,7 @@ func TestProof(t *testing.T) {
 		},
 		{"neither", "PutObject", answer{}, false},
 		{"a page", "PutObject", answer{body: page}, false},
+		{"an ETag, and nothing that is said to be a page", "PutObject", answer{html, ""}, true},
 		{"a page with an ETag of its own", "PutObject", answer{html, page}, false},
 		{"a text with an ETag of its own", "PutObject", answer{map[string]string{"ETag": `"5e8c"`}, "OK"}, false},
 		{"parts with ETags", "Complete", ok["Complete"], true},

@@ -156,7 +156,7 @@ func (c *calls) AbortMultipartUpload(
 // proof returns nil where the answer to a call, with its metadata, has a sum of what was stored: its ETag or a
 // checksum. A page of a proxy may have an ETag too, but of itself.
 func proof(of middleware.Metadata, sums ...*string) error {
-	if !slices.ContainsFunc(sums, func(sum *string) bool { return aws.ToString(sum) != "" }) {
+	if !summed(sums) {
 		return lacking(of, "an ETag or a checksum of what was stored")
 	}
 	if kind := mediaType(of); strings.HasPrefix(strings.ToLower(kind), "text/html") {
@@ -165,10 +165,18 @@ func proof(of middleware.Metadata, sums ...*string) error {
 	return nil
 }
 
-// emptyProof is proof of an answer that has no body.
+// summed reports whether one of the sums is there.
+func summed(sums []*string) bool {
+	return slices.ContainsFunc(sums, func(sum *string) bool { return aws.ToString(sum) != "" })
+}
+
+// emptyProof is proof of an answer that has no body. Nothing is no page, whatever type it is said to have.
 func emptyProof(of middleware.Metadata, sums ...*string) error {
-	if r := response(of); r != nil && r.ContentLength > 0 {
+	switch r := response(of); {
+	case r != nil && r.ContentLength > 0:
 		return lacking(of, "what S3 answers with, which has no body")
+	case r != nil && r.ContentLength == 0 && summed(sums):
+		return nil
 	}
 	return proof(of, sums...)
 }
