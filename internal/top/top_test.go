@@ -101,8 +101,9 @@ func wantText(t *testing.T, m *Model, parts ...string) {
 
 func TestShown(t *testing.T) {
 	m := newModel(t, three(), 120, 40)
-	wantText(t, m, "aggregator-0  aggregator 1.2.3, up 2h", "output es: the login is refused", "what to do: set the password",
-		"> es                           500       1m         0     never  refused", "lake")
+	wantText(t, m, "aggregator-0  aggregator 1.2.3, up 2h", "output es: the login is refused",
+		"what to do: set the password", "> es                           500       1m         0     never  refused",
+		"lake")
 	if strings.Contains(m.Text(), "\x1b") {
 		t.Error("there are colours where none are wanted")
 	}
@@ -110,7 +111,8 @@ func TestShown(t *testing.T) {
 	wantText(t, m, "\x1b[31moutput es: the login is refused\x1b[0m")
 }
 
-// What is wrong is said whole, over several lines; only where there are few rows, and of what is less urgent, it is cut.
+// What is wrong is said whole, over several lines; only where there are few rows, and of what is less urgent, it is
+// cut.
 func TestFindingsAreNotCut(t *testing.T) {
 	f := three()
 	long := strings.Repeat("word ", 40) + "end"

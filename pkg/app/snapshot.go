@@ -27,8 +27,8 @@ func (a *App) snapshot() status.Snapshot {
 	return s
 }
 
-// ownSnapshot gathers the state of all parts of this process. Pending events are read before what was delivered, and that before what
-// came in, so that while events move, more seems to have come in than gone out, never the reverse.
+// ownSnapshot gathers the state of all parts of this process. Pending events are read before what was delivered, and
+// that before what came in, so that while events move, more seems to have come in than gone out, never the reverse.
 func (a *App) ownSnapshot() status.Snapshot {
 	queue := a.queue.Stats()
 	queue.Waits = ownCounts(a.queue.Queue, queue.Waits)
@@ -244,7 +244,9 @@ func outputOf(
 			Text: st.LastError, Detail: st.LastDetail, Time: st.LastErrorAt, Ended: st.LastErrorOver,
 		},
 		FailingSince: st.FailingSince,
-		OutputTimes:  status.OutputTimes{LastSuccess: st.LastSuccess, FailingReason: st.Failing, BackoffUntil: st.BackoffUntil},
+		OutputTimes: status.OutputTimes{
+			LastSuccess: st.LastSuccess, FailingReason: st.Failing, BackoffUntil: st.BackoffUntil,
+		},
 	}
 	s.Clusters, s.Lag = outputClusters(waits, st.Clusters, now)
 	s.Targets = targets(st.Targets)

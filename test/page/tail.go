@@ -77,7 +77,10 @@ func tailEvents(at string) (all []client.TailEvent) {
 	for _, result := range []client.TailEvent{
 		{Result: client.TailDelivered, Answer: "delivered"},
 		{Result: client.TailRetry, Answer: "throttled", Status: 429, Kind: "es_rejected_execution_exception"},
-		{Result: client.TailWaits, Answer: "target", Status: 403, Kind: "index_closed_exception", Remedy: "open the index"},
+		{
+			Result: client.TailWaits, Answer: "target", Status: 403, Kind: "index_closed_exception",
+			Remedy: "open the index",
+		},
 		{Result: client.TailDropped, Answer: "filter", Step: "nginx[1] grep"},
 		{
 			Result: client.TailDeadLetter, Answer: "rejected", Status: 400, Kind: "mapper_parsing_exception",

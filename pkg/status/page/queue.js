@@ -4,6 +4,7 @@ import { append, attr, fill, h, mark, name, s, spark } from "./dom.js";
 import { counted, number, size, span } from "./format.js";
 import { trouble } from "./verdict.js";
 
+const farAhead = 30 * 86400; // seconds; what is farther than that is not foreseen
 const box = document.getElementById("queue-body");
 const line = { bytes: spark("Bytes on disk"), events: spark("Events that wait") };
 const text = h("p", { class: "lead" });
@@ -23,7 +24,7 @@ export function show(page) {
   attr(box, "class", trouble(page, "queue"));
   const percent = q.max > 0 ? Math.round((100 * q.disk) / q.max) : 0;
   fill(text, q.full ? [mark("critical"), " ", h("strong", {}, "Full: "), q.full, ". "] : "", `${counted(q.events, "event")} in ${counted(q.chunks, "chunk")} wait. `,
-    q.max > 0 ? `${size(q.disk)} of ${size(q.max)} on disk, ${percent} %` : size(q.disk) + " on disk", q.full ? "." : q.full_in ? `: full in about ${span(q.full_in)} if it goes on like this.` : page.line("queue.bytes").length < 7 ? "." : ", and it does not grow.");
+    q.max > 0 ? `${size(q.disk)} of ${size(q.max)} on disk, ${percent} %` : size(q.disk) + " on disk", q.full ? "." : q.full_in && q.full_in < farAhead ? `: full in about ${span(q.full_in)} if it goes on like this.` : page.line("queue.bytes").length < 7 ? "." : ", and it does not grow.");
   const all = Object.entries(page.state.clusters).filter(([, c]) => c.queue > 0).sort((a, b) => b[1].queue - a[1].queue);
   const parts = all.slice(0, most).map(([key, c]) => ({ key, bytes: c.queue }));
   const rest = all.slice(most).reduce((sum, [, c]) => sum + c.queue, 0);

@@ -105,7 +105,8 @@ func retryingRemedy(o *snapshot.Output) string {
 	case reasonThrottled:
 		return "raise its quota or send it less; events are kept and sent again"
 	case reasonNetwork:
-		return "see whether it runs and can be reached from here: name, port, firewall, proxy; events are kept and sent again"
+		return "see whether it runs and can be reached from here: name, port, firewall, proxy; events are kept and " +
+			"sent again"
 	}
 	return "see what is wrong with the destination; events are kept and sent again"
 }
