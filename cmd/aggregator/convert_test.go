@@ -158,14 +158,17 @@ func TestConvertTests(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"app.web: events, event 1", `{"env": "prod", "log": "plain"}`, "index logstash-2026.01.01", "dead_letter: unrouted",
+		"app.web: events, event 1", `{"env": "prod", "log": "plain"}`, "index logstash-2026.01.01",
+		"dead_letter: unrouted",
 	} {
 		if !strings.Contains(string(data), want) {
 			t.Errorf("no %s in\n%s", want, data)
 		}
 	}
 	out.Reset()
-	if code := run(t.Context(), []string{"test", "-c", "new/aggregator.yaml"}, strings.NewReader(""), &out, &errs); code !=
+	if code := run(
+		t.Context(), []string{"test", "-c", "new/aggregator.yaml"}, strings.NewReader(""), &out, &errs,
+	); code !=
 		exitOK || !strings.Contains(out.String(), "tests passed: 3") {
 		t.Errorf("%d %s %s", code, &out, &errs)
 	}

@@ -32,7 +32,8 @@ exits with 1 once the time is over, which loses nothing either.
 SIGHUP, a change of the file or of what it names, and 'aggregator reload' put a new configuration in force without
 dropping a connection; a wrong one is refused and logged.
 
-` + flags.ConfigHelp + ` These are: Forward on 127.0.0.1:24224, the queue in ./data, files under ./data/archive, status on
+` + flags.ConfigHelp +
+			` These are: Forward on 127.0.0.1:24224, the queue in ./data, files under ./data/archive, status on
 127.0.0.1:9880.`,
 		Example: `  aggregator run
   aggregator run -c /etc/aggregator/aggregator.yaml
@@ -79,8 +80,9 @@ func runServer(ctx context.Context, c *flags.Config, logs io.Writer) error {
 		return err
 	}
 	if left := sockets.Left(); len(left) > 0 {
-		log.Error().Strs("sockets", left).Msg("systemd listens on sockets that no listener takes, and who connects there waits " +
-			"for nothing: write FileDescriptorName= with the name of one in listeners, or its address")
+		log.Error().Strs("sockets", left).
+			Msg("systemd listens on sockets that no listener takes, and who connects there waits " +
+				"for nothing: write FileDescriptorName= with the name of one in listeners, or its address")
 	}
 	log.Info().Str("version", v).Str("commit", commit).Str("config", c.Source()).Msg("aggregator starts")
 	for i, addr := range a.ListenerAddrs() {
@@ -106,8 +108,8 @@ func runServer(ctx context.Context, c *flags.Config, logs io.Writer) error {
 	return nil
 }
 
-// notifySystemd tells systemd, where it has started the program, that it is ready, that it stops once ctx ends, and that it is
-// alive as long as its loops turn, also during the stop, until end is called.
+// notifySystemd tells systemd, where it has started the program, that it is ready, that it stops once ctx ends, and
+// that it is alive as long as its loops turn, also during the stop, until end is called.
 func notifySystemd(ctx context.Context, a *app.App, log zerolog.Logger) (end func()) {
 	n := systemd.New(os.Getenv, os.Getpid())
 	alive, endWatch := context.WithCancel(context.WithoutCancel(ctx))

@@ -86,7 +86,8 @@ func (f *sizeFlags) register(cmd *cobra.Command) {
 	fs.Float64Var(&f.compression, "compression", sizing.DefaultCompression, "bytes of events for each byte on disk")
 	fs.StringVar(&f.queue, "queue", "", "bbolt, each replica's own disk, or jetstream, which NATS servers hold; "+
 		"default: what the configuration says, else bbolt")
-	fs.IntVar(&f.chunk, "events-per-chunk", sizing.DefaultChunk, "events that agents send at once, for --queue jetstream")
+	fs.IntVar(&f.chunk, "events-per-chunk", sizing.DefaultChunk,
+		"events that agents send at once, for --queue jetstream")
 	f.config.Register(cmd,
 		"take outputs, clusters and limits from this configuration `file` or directory; may come several times")
 	fs.BoolVar(&f.json, "json", false, "as JSON")

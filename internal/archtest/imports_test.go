@@ -51,7 +51,11 @@ func table() []row {
 			[]string{"pkg/event", "pkg/forward/internal/handshake"},
 			"a client knows what it sends, and how one logs in",
 		},
-		{"pkg/forward/internal/refusal", []string{"internal/logevery"}, "why connections are closed is said without knowing them"},
+		{
+			"pkg/forward/internal/refusal",
+			[]string{"internal/logevery"},
+			"why connections are closed is said without knowing them",
+		},
 		{"pkg/forward/internal/proxyheader", nil, "a header knows nobody"},
 		{"pkg/forward/internal/socket", []string{"pkg/resend"}, "a socket knows which acks matter, not whose they are"},
 		{
@@ -95,16 +99,19 @@ func table() []row {
 			"who is stored next is a matter of what waits and of limits, and of no file",
 		},
 		{
-			"pkg/buffer/disk/internal/adoption", with("pkg/buffer", "pkg/buffer/chunk", "pkg/buffer/disk/internal/statefile",
+			"pkg/buffer/disk/internal/adoption",
+			with("pkg/buffer", "pkg/buffer/chunk", "pkg/buffer/disk/internal/statefile",
 				"pkg/deadletter"), "what is handed over is noted, and stored by who does that",
 		},
 		{
-			"pkg/buffer/disk/internal/requeue", with("pkg/buffer", "pkg/buffer/chunk", "pkg/buffer/disk/internal/statefile"),
+			"pkg/buffer/disk/internal/requeue",
+			with("pkg/buffer", "pkg/buffer/chunk", "pkg/buffer/disk/internal/statefile"),
 			"dead letters that go back are noted, and stored by who does that",
 		},
 		{
 			"pkg/buffer/disk/internal/recovery", with("internal/boltfile", "internal/format", "pkg/buffer/chunk",
-				"pkg/buffer/disk/internal/journal", "pkg/buffer/disk/internal/segment", "pkg/buffer/disk/internal/statefile",
+				"pkg/buffer/disk/internal/journal", "pkg/buffer/disk/internal/segment",
+				"pkg/buffer/disk/internal/statefile",
 				"pkg/resend"), "a start reads every file, and asks nobody who wants what is in it",
 		},
 		{
@@ -126,7 +133,8 @@ func table() []row {
 		},
 		{
 			"pkg/buffer/jetstream",
-			with("pkg/buffer", "pkg/buffer/chunk", "pkg/buffer/fair", "pkg/buffer/jetstream/internal/*", "pkg/deadletter",
+			with("pkg/buffer", "pkg/buffer/chunk", "pkg/buffer/fair", "pkg/buffer/jetstream/internal/*",
+				"pkg/deadletter",
 				"pkg/deadletter/jetstream", "pkg/resend", "internal/format"),
 			"an engine knows its contract, its servers, its dead letters and what resends are",
 		},

@@ -34,8 +34,9 @@ type Loop struct{ state atomic.Pointer[State] }
 // State is what a loop is at.
 type State struct {
 	Doing Doing
-	What  string    // the call to the disk, such as "a commit to /var/lib/aggregator"; "" where it is in none
-	Since time.Time // zero where it rests
+	What  string // the call to the disk, such as "a commit to /var/lib/aggregator"; "" where it is in none
+	// Since may be zero where it rests.
+	Since time.Time
 }
 
 // Turn tells that a turn begins.

@@ -39,8 +39,9 @@ func seconds(age time.Duration) string { return fmt.Sprintf("%d s", int64(age.Se
 
 // Watcher logs calls to a disk that take long: one line when that shows, one when the call has ended.
 type Watcher struct {
-	Log   zerolog.Logger
-	noted map[string]State // by loop, while its call is slow
+	Log zerolog.Logger
+	// noted is by loop, while its call is slow.
+	noted map[string]State
 }
 
 // Look looks at all loops, about once a second.

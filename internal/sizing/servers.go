@@ -37,16 +37,24 @@ const DefaultChunk = 500
 
 // Servers are the NATS servers that a queue on JetStream needs.
 type Servers struct {
-	Count      int     `json:"count"`
-	Replicas   int     `json:"replicas"`        // of each chunk
-	Cores      float64 `json:"cores_in_use"`    // of each, at the load, with one lost
-	Memory     int64   `json:"memory_each"`     // of each
-	Disk       int64   `json:"disk_each"`       // of each
-	Written    float64 `json:"written_each"`    // bytes a second
-	Network    float64 `json:"network_each"`    // bytes a second in and out, at most
-	MaxSize    int64   `json:"max_size"`        // for buffer.jetstream.max_size
-	Messages   float64 `json:"messages_second"` // stored
-	PerMessage int64   `json:"message_size"`    // bytes
+	Count int `json:"count"`
+	// Replicas is that of each chunk.
+	Replicas int `json:"replicas"`
+	// Cores is that of each, at the load, with one lost.
+	Cores float64 `json:"cores_in_use"`
+	// Memory is that of each.
+	Memory int64 `json:"memory_each"`
+	// Disk is that of each.
+	Disk int64 `json:"disk_each"`
+	// Written counts bytes a second.
+	Written float64 `json:"written_each"`
+	// Network counts bytes a second in and out, at most.
+	Network float64 `json:"network_each"`
+	// MaxSize is for buffer.jetstream.max_size.
+	MaxSize  int64   `json:"max_size"`
+	Messages float64 `json:"messages_second"` // stored
+	// PerMessage is in bytes.
+	PerMessage int64 `json:"message_size"`
 }
 
 // share fills in what the queue on JetStream needs, and what the aggregators don't need then.
@@ -85,7 +93,8 @@ func (p *Plan) judgeServers(l Load) {
 			humanize.Bytes(s.Written), humanize.Bytes(diskRate))
 	}
 	if l.QueueLimit > 0 && l.QueueLimit < s.MaxSize {
-		warn("The configuration's buffer.jetstream.max_size is %s: agents would have to wait before the outage is over.",
+		warn("The configuration's buffer.jetstream.max_size is %s: agents would have to wait before the "+
+			"outage is over.",
 			humanize.Bytes(float64(l.QueueLimit)))
 	}
 }
@@ -93,10 +102,12 @@ func (p *Plan) judgeServers(l Load) {
 // assumeServers says what the servers' figures rest on.
 func (p *Plan) assumeServers(l Load) []string {
 	return []string{
-		fmt.Sprintf("A stored chunk takes %.0f µs of all NATS servers' processors and %.1f µs for each KiB, and as much "+
+		fmt.Sprintf("A stored chunk takes %.0f µs of all NATS servers' processors and %.1f µs for each KiB, "+
+			"and as much "+
 			"again to be handed out and acknowledged; %d events are in a chunk (--events-per-chunk).",
 			messageMicros, kibibyteMicros, l.EventsPerChunk),
 		"Each output has a copy of a chunk of its own in the stream, on each of 3 servers.",
-		fmt.Sprintf("Servers remember ids for %d minutes, at %d bytes each (buffer.dedupe_window).", idSeconds/60, idMemory),
+		fmt.Sprintf("Servers remember ids for %d minutes, at %d bytes each (buffer.dedupe_window).", idSeconds/60,
+			idMemory),
 	}
 }

@@ -26,10 +26,16 @@ func TestJetStream(t *testing.T) {
 			"a copy for each output", func(l *Load) { l.Outputs = []string{"elasticsearch", "firehose"} },
 			func(p Plan) any { return p.Servers.MaxSize }, int64(61 * gib),
 		},
-		{"an eighth more, dead letters, a file system", func(*Load) {}, func(p Plan) any { return p.Servers.Disk }, int64(38 * gib)},
+		{
+			"an eighth more, dead letters, a file system", func(*Load) {}, func(p Plan) any { return p.Servers.Disk },
+			int64(38 * gib),
+		},
 		{"no volume", func(*Load) {}, func(p Plan) any { return p.Volume + p.Queue }, int64(0)},
 		{"20 chunks/s", func(*Load) {}, func(p Plan) any { return p.Servers.Messages }, 20.0},
-		{"a fleet's chunks", func(l *Load) { l.EventsPerChunk = 10 }, func(p Plan) any { return p.Servers.Messages }, 1000.0},
+		{
+			"a fleet's chunks", func(l *Load) { l.EventsPerChunk = 10 }, func(p Plan) any { return p.Servers.Messages },
+			1000.0,
+		},
 		{
 			"each cluster twice its share", func(l *Load) { l.Clusters = 4 },
 			func(p Plan) any { return p.ClusterSize }, int64(16 * gib),

@@ -253,7 +253,8 @@ func (p *Plan) judge(l Load, files float64) {
 func (p *Plan) note(l Load) {
 	note := func(format string, args ...any) { p.Notes = append(p.Notes, fmt.Sprintf(format, args...)) }
 	if p.Servers != nil {
-		note("What a lost aggregator had acknowledged is in the stream, and the others deliver it within seconds. One " +
+		note("What a lost aggregator had acknowledged is in the stream, and the others deliver it within " +
+			"seconds. One " +
 			"NATS server may be lost at a time: docs/scaling.md.")
 	} else if p.Replicas > 1 {
 		note(

@@ -9,10 +9,11 @@ import (
 
 // Step is what a step did with an event.
 type Step struct {
-	Filter  string   `json:"filter"`
-	Index   int      `json:"index"`
-	Kind    string   `json:"kind"`
-	Effect  string   `json:"effect"` // one of the effects
+	Filter string `json:"filter"`
+	Index  int    `json:"index"`
+	Kind   string `json:"kind"`
+	// Effect is one of the effects.
+	Effect  string   `json:"effect"`
 	Error   string   `json:"error,omitempty"`
 	Changes []Change `json:"changes,omitempty"`
 	// Unseen: the event was too large for its changes to be told.

@@ -18,7 +18,10 @@ func TestObjects(t *testing.T) {
 	}{
 		{"equal", `{"a":1,"b":[1]}`, `{"b":[1.0],"a":1e0}`, nil},
 		{"added", `{}`, `{"a":{"b":1}}`, []string{`  + a: {"b":1}`}},
-		{"removed first, where it stood", `{"x":1,"a":1,"y":2}`, `{"x":1,"z":0,"y":2}`, []string{"  - a: 1", "  + z: 0"}},
+		{
+			"removed first, where it stood", `{"x":1,"a":1,"y":2}`, `{"x":1,"z":0,"y":2}`,
+			[]string{"  - a: 1", "  + z: 0"},
+		},
 		{"within", `{"a":{"b":1,"c":2}}`, `{"a":{"b":3,"c":2}}`, []string{"  ~ a.b: 1 → 3"}},
 		{"another kind", `{"a":{"b":1}}`, `{"a":"x"}`, []string{`  ~ a: {"b":1} → "x"`}},
 		{"names that are no paths", `{"a":{}}`, `{"a":{"x y":1}}`, []string{`  + a["x y"]: 1`}},

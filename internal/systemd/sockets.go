@@ -17,8 +17,8 @@ const firstSocket = 3
 // maxSockets bounds how many are taken.
 const maxSockets = 256
 
-// Sockets are those that a socket unit listens on and hands over at the start of the program. They stay open while it is
-// started again, so that agents wait instead of being refused. The zero value has none.
+// Sockets are those that a socket unit listens on and hands over at the start of the program. They stay open while it
+// is started again, so that agents wait instead of being refused. The zero value has none.
 type Sockets struct {
 	all []socket
 }
@@ -46,8 +46,9 @@ func Inherit(getenv func(name string) string, pid int) (*Sockets, error) {
 	}
 	n, err := strconv.Atoi(getenv("LISTEN_FDS"))
 	if err != nil || n < 0 || n > maxSockets {
-		return nil, fmt.Errorf("LISTEN_FDS=%q is no number of sockets up to %d: start the program by its socket unit, or "+
-			"without the variable", getenv("LISTEN_FDS"), maxSockets)
+		return nil,
+			fmt.Errorf("LISTEN_FDS=%q is no number of sockets up to %d: start the program by its socket unit, or "+
+				"without the variable", getenv("LISTEN_FDS"), maxSockets)
 	}
 	names := strings.Split(getenv("LISTEN_FDNAMES"), ":")
 	for i := range n {

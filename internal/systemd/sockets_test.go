@@ -29,7 +29,10 @@ func activated() error {
 		return err
 	}
 	for _, l := range []struct{ name, address string }{
-		{"forward", "127.0.0.1:1"}, {"none", os.Getenv("SECOND")}, {"unix", "unix:" + os.Getenv("THIRD")}, {"other", ":1"},
+		{"forward", "127.0.0.1:1"},
+		{"none", os.Getenv("SECOND")},
+		{"unix", "unix:" + os.Getenv("THIRD")},
+		{"other", ":1"},
 	} {
 		stream, packet := s.Take(l.name, l.address)
 		fmt.Printf("%s: %v %v\n", l.name, stream != nil, packet != nil)
@@ -88,8 +91,8 @@ func listenFiles(t *testing.T, dir string) (files []*os.File, addresses []string
 	return files, append(addresses, dir+"/s")
 }
 
-// TestInherit: the sockets that a process was given are taken by name, or by address, each once; the socket outlives the
-// process, and who connects in between is served by the next.
+// TestInherit: the sockets that a process was given are taken by name, or by address, each once; the socket outlives
+// the process, and who connects in between is served by the next.
 func TestInherit(t *testing.T) {
 	files, addresses := listenFiles(t, t.TempDir())
 	for range 2 {

@@ -48,8 +48,10 @@ func (p *page) line(color, format string, args ...any) {
 }
 
 const (
-	maxWrapped   = 4  // lines of a finding
-	highTerminal = 40 // rows, from which on findings are shown whole
+	// maxWrapped is how many lines of a finding.
+	maxWrapped = 4
+	// highTerminal is how many rows, from which on findings are shown whole.
+	highTerminal = 40
 )
 
 // wrap adds a text in so many lines at most, the first of which is indented by less than the others.

@@ -49,7 +49,10 @@ func (c *Configuration) WriteTests(samples []Sample, again func()) ([]byte, erro
 		doc.Content = append(doc.Content, all[i].node(second))
 	}
 	var out bytes.Buffer
-	out.WriteString("# What aggregator.yaml makes of sample events, for aggregator test. Look whether it is what you want: it is what is.\n")
+	out.WriteString(
+		"# What aggregator.yaml makes of sample events, for aggregator test. Look whether it is what you want: it " +
+			"is what is.\n",
+	)
 	e := yaml.NewEncoder(&out)
 	e.SetIndent(2)
 	if err := errors.Join(e.Encode(&doc), e.Close()); err != nil {

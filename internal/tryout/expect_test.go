@@ -30,7 +30,8 @@ outputs:
 			[]byte(`{"log":"{\"level\":\"debug\"}"}`),
 		}},
 		{Name: "others", Tag: "bad.x", Lines: [][]byte{
-			[]byte(`{"yes":"no","a":{"b":[]},"time":"2026-03-01T09:15:02Z"}`), []byte(`{"n":18446744073709551615,"f":1e300}`),
+			[]byte(`{"yes":"no","a":{"b":[]},"time":"2026-03-01T09:15:02Z"}`),
+			[]byte(`{"n":18446744073709551615,"f":1e300}`),
 		}},
 		{Name: "nowhere", Tag: "other", Lines: [][]byte{[]byte("text")}},
 		{Name: "an example", Lines: [][]byte{[]byte(`{"log":"3"}`)}},
@@ -47,7 +48,8 @@ outputs:
 		t.Errorf("%d tests, %d failed, %v\n%s\n%s", len(tests), failed, err, &out, data)
 	}
 	for _, want := range []string{
-		"index logs-web-2026", "dropped: ", "dead_letter: unrouted", "contains: {", `"yes": "no"`, "18446744073709551615",
+		"index logs-web-2026", "dropped: ", "dead_letter: unrouted", "contains: {", `"yes": "no"`,
+		"18446744073709551615",
 	} {
 		if !strings.Contains(string(data), want) {
 			t.Errorf("no %s in\n%s", want, data)

@@ -43,8 +43,8 @@ type Options struct {
 	// NoStatus says that, with Drain, the status endpoint does not start either.
 	NoStatus    bool
 	LimitMemory bool // of the whole process; see limitMemory
-	// Inherited returns the sockets that the process was given for a listener of that name and address, nil for none; nil:
-	// it was given none.
+	// Inherited returns the sockets that the process was given for a listener of that name and address, nil for none;
+	// nil: it was given none.
 	Inherited func(name, address string) (net.Listener, net.PacketConn)
 }
 

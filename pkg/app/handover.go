@@ -35,8 +35,8 @@ func (a *App) takeOver(ctx context.Context, conn net.Conn, set *forward.Config) 
 	return r.Serve(ctx, conn)
 }
 
-// HandOver opens the queue of a server that does not run, for do to hand it over. Of s the queue is set. Of a group that
-// shares a queue, none may run.
+// HandOver opens the queue of a server that does not run, for do to hand it over. Of s the queue is set. Of a group
+// that shares a queue, none may run.
 func HandOver(
 	ctx context.Context, cfg *config.Config, log zerolog.Logger, do func(s *handover.Sender) error,
 ) (err error) {

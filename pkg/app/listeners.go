@@ -33,7 +33,9 @@ type listeners struct {
 // newListeners returns none yet, with what those of cfg will share.
 func newListeners(cfg *config.Config, files resources.OpenFiles) listeners {
 	share := resources.IngestBudget(cfg)
-	l := listeners{files: files, budget: ingest.NewSharedBudget(share+resources.SpareMemory, share), peers: forward.NewPeers()}
+	l := listeners{
+		files: files, budget: ingest.NewSharedBudget(share+resources.SpareMemory, share), peers: forward.NewPeers(),
+	}
 	if files.Limit > 0 {
 		l.places = forward.NewPlaces(files.Connections)
 	}

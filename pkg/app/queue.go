@@ -34,7 +34,8 @@ func openQueue(ctx context.Context, cfg *buffer.Config, host string, o buffer.Op
 	switch cfg.Type {
 	case buffer.TypeJetStream:
 		if err := os.MkdirAll(cfg.OwnDir(), 0o750); err != nil {
-			return engine{}, fmt.Errorf("make the directory for what outputs note for themselves (buffer.path): %w", err)
+			return engine{}, fmt.Errorf("make the directory for what outputs note for themselves (buffer.path): %w",
+				err)
 		}
 		set := jetstream.Options{Options: o, Host: host}
 		if e.certificates, err = queueTLS(cfg, o.Log, o.Now); err != nil {
@@ -149,8 +150,8 @@ func openStopped(ctx context.Context, cfg *config.Config, log zerolog.Logger) (b
 // OfflineDeadLetters are the dead letters of a data directory that no server uses.
 type OfflineDeadLetters struct{ deadletters.Store }
 
-// OpenDeadLetters opens the queue that cfg names for its dead letters; a data directory must be there and not in use; what a
-// retry puts into the queue is delivered after the next start. Nothing is evicted.
+// OpenDeadLetters opens the queue that cfg names for its dead letters; a data directory must be there and not in use;
+// what a retry puts into the queue is delivered after the next start. Nothing is evicted.
 func OpenDeadLetters(
 	ctx context.Context, cfg *config.Config, configured bool, log zerolog.Logger,
 ) (*OfflineDeadLetters, error) {

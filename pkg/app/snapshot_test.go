@@ -100,8 +100,18 @@ func TestOutputState(t *testing.T) {
 	}{
 		{"nothing waits", stats.Stats{}, 0, status.StateIdle},
 		{"something waits", stats.Stats{}, 1, status.StateRunning},
-		{"it fails", stats.Stats{Health: stats.Health{Failing: string(outputs.ReasonNetwork)}}, 1, status.StateRetrying},
-		{"its login is refused", stats.Stats{Health: stats.Health{Failing: string(outputs.ReasonAuth)}}, 1, status.StateRefused},
+		{
+			"it fails",
+			stats.Stats{Health: stats.Health{Failing: string(outputs.ReasonNetwork)}},
+			1,
+			status.StateRetrying,
+		},
+		{
+			"its login is refused",
+			stats.Stats{Health: stats.Health{Failing: string(outputs.ReasonAuth)}},
+			1,
+			status.StateRefused,
+		},
 		{
 			"it is paused, whatever else",
 			stats.Stats{Paused: true, Health: stats.Health{Failing: string(outputs.ReasonAuth)}},

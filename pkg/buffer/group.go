@@ -30,12 +30,18 @@ type Group interface {
 
 // Peer is a process of a group.
 type Peer struct {
-	Name    string    // as Group.Self says
-	Host    string    // where it runs, such as the pod's name
-	Started time.Time // by its own clock
-	Seen    time.Time // when it was last heard of, by the clock of who asks
-	Alive   bool      // it has neither ended nor been silent for long
-	State   []byte    // what it shared last; it stays after its end
+	// Name is as Group.Self says.
+	Name string
+	// Host is where it runs, such as the pod's name.
+	Host string
+	// Started is by its own clock.
+	Started time.Time
+	// Seen is when it was last heard of, by the clock of who asks.
+	Seen time.Time
+	// Alive says that it has neither ended nor been silent for long.
+	Alive bool
+	// State is what it shared last; it stays after its end.
+	State []byte
 }
 
 // Answer is what a process of a group answered.

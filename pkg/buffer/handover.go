@@ -11,7 +11,8 @@ import (
 // that it comes from; its parts have the keys that its events' ids are made of, wherever it is stored.
 type Handed struct {
 	event.Chunk
-	Owes []Owing // who is not done with it, at least one
+	// Owes are those that are not done with it, at least one.
+	Owes []Owing
 }
 
 // Owing is an output that is not done with a chunk, or one of its targets, for which the chunk waits aside.
@@ -21,7 +22,8 @@ type Owing struct{ Output, Target string }
 type Giver interface {
 	// Owed calls yield for each chunk that at least one output wants, ascending by Seq, until that returns an error,
 	// which Owed returns. The chunk and its bytes are yield's until it returns. What is damaged is set aside, as in
-	// Source.Next. It leaves out nothing else: where something can't be read now, that is an error. It takes nothing, and may be called beside sources: what is done meanwhile may be among the chunks.
+	// Source.Next. It leaves out nothing else: where something can't be read now, that is an error. It takes nothing,
+	// and may be called beside sources: what is done meanwhile may be among the chunks.
 	Owed(ctx context.Context, yield func(*Handed) error) error
 	// Given forgets the chunks of these numbers for all outputs. Nobody takes chunks from the sources meanwhile. It
 	// returns once that is stored.

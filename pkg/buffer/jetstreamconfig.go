@@ -50,7 +50,8 @@ func (c *JetStreamConfig) Check(r *setting.Report) {
 		checkURL(r, "urls["+strconv.Itoa(i)+"]", text)
 	}
 	if !validStream(c.Stream) {
-		r.Add("stream", "up to 64 of the letters a-z and A-Z, digits, _ and -", "%q can't be the name of a stream", c.Stream)
+		r.Add("stream", "up to 64 of the letters a-z and A-Z, digits, _ and -", "%q can't be the name of a stream",
+			c.Stream)
 	}
 	if !slices.Contains([]int{1, 3, 5}, c.Replicas) {
 		r.Add("replicas", "write 3: one server may be lost, and the others go on; or 1 to try it out, or 5",

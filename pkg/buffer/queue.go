@@ -139,7 +139,8 @@ type Source interface {
 	// Pending returns what is not finished, with what is handed out.
 	Pending() Count
 	// SetFreshShare has Next hand out, while what waits is older than FreshAge, about that share of the bytes from what
-	// was stored within FreshAge, from 0, which is the oldest first, to 1. Order holds among these, and among the others.
+	// was stored within FreshAge, from 0, which is the oldest first, to 1. Order holds among these, and among the
+	// others.
 	SetFreshShare(share float64)
 	// KeepAlive says that the caller still works on c: see Capabilities.Lease.
 	KeepAlive(c *event.Chunk)

@@ -12,13 +12,16 @@ import (
 )
 
 const (
-	requeueLetters = 1000    // of a portion, at most
-	requeueBytes   = 1 << 20 // of a portion's entries, about
+	// requeueLetters is that of a portion, at most.
+	requeueLetters = 1000
+	// requeueBytes is that of a portion's entries, about.
+	requeueBytes = 1 << 20
 )
 
 // RequeueItem is events that were dead letters and go back into the queue.
 type RequeueItem struct {
-	ID uint64 // of the dead letter
+	// ID is that of the dead letter.
+	ID uint64
 	Message
 	Routed  bool   // routes' conditions are asked; else all of it goes to Outputs: see event.Chunk.Returned
 	Entries []byte // well-formed, with Part.Events events
@@ -29,8 +32,9 @@ type RequeueItem struct {
 // RequeueTarget says where a dead letter goes that is sent again.
 type RequeueTarget struct {
 	Outputs []string
-	Routed  bool   // see RequeueItem
-	Skip    string // why it stays a dead letter instead
+	Routed  bool // see RequeueItem
+	// Skip is why it stays a dead letter instead.
+	Skip string
 }
 
 // RequeueProgress is what a requeue has done so far.

@@ -56,7 +56,8 @@ func (c *Config) summarize() string {
 		limit = c.Buffer.MaxSize.String()
 	}
 	if j := c.Buffer.JetStream; j != nil {
-		line("buffer", "jetstream, %s, replicas: %d, at most %s, when full: %s", c.Buffer.Place(), j.Replicas, j.MaxSize,
+		line("buffer", "jetstream, %s, replicas: %d, at most %s, when full: %s", c.Buffer.Place(), j.Replicas,
+			j.MaxSize,
 			c.Buffer.WhenFull)
 	} else {
 		line("buffer", "%s in %s, at most %s, when full: %s", c.Buffer.Type, c.Buffer.Path, limit, c.Buffer.WhenFull)

@@ -262,8 +262,12 @@ func TestWhatArrivesAside(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		rest := buffer.Rest{Target: "i0", Entries: slices.Clone(c.Entries), Filtered: true, Parts: slices.Clone(c.Parts)}
-		if err := r.source.SettleParts(t.Context(), []buffer.Settlement{{Chunk: c, Rests: []buffer.Rest{rest}}}); err != nil {
+		rest := buffer.Rest{
+			Target: "i0", Entries: slices.Clone(c.Entries), Filtered: true, Parts: slices.Clone(c.Parts),
+		}
+		if err := r.source.SettleParts(t.Context(), []buffer.Settlement{
+			{Chunk: c, Rests: []buffer.Rest{rest}},
+		}); err != nil {
 			t.Fatal(err)
 		}
 		loop := delivery.New(delivery.Options{

@@ -26,7 +26,11 @@ func TestSendResultOf(t *testing.T) {
 	}{
 		{"the request was throttled", outputs.SendError{Reason: outputs.ReasonThrottled}, pacing.Throttled},
 		{"the request failed", outputs.SendError{Reason: outputs.ReasonServer}, pacing.Unknown},
-		{"all events were throttled", outputs.SendError{Failed: failed(100, outputs.ReasonThrottled)}, pacing.Throttled},
+		{
+			"all events were throttled",
+			outputs.SendError{Failed: failed(100, outputs.ReasonThrottled)},
+			pacing.Throttled,
+		},
 		{"a tenth was", outputs.SendError{Failed: failed(10, outputs.ReasonThrottled)}, pacing.Throttled},
 		{"a few were", outputs.SendError{Failed: failed(9, outputs.ReasonThrottled)}, pacing.Unknown},
 		{"a few were refused", outputs.SendError{Failed: failed(9, outputs.ReasonRejected)}, pacing.Taken},

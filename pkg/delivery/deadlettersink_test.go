@@ -48,9 +48,15 @@ func TestDeadLetterSink(t *testing.T) {
 		{"kept once the disk works", "", []string{"rejected", "rejected"}, 3, false, 2, outcome.Counts{
 			Dead: map[string]uint64{"rejected": 2},
 		}, "done a"},
-		{"on_reject drops only what was refused", "drop", []string{"rejected", ReasonMaxAge}, 0, false, 1, outcome.Counts{
-			Dropped: map[string]uint64{"rejected": 1}, Dead: map[string]uint64{ReasonMaxAge: 1},
-		}, "done a"},
+		{
+			"on_reject drops only what was refused", "drop",
+			[]string{"rejected", ReasonMaxAge},
+			0, false, 1,
+			outcome.Counts{
+				Dropped: map[string]uint64{"rejected": 1}, Dead: map[string]uint64{ReasonMaxAge: 1},
+			},
+			"done a",
+		},
 		{"given back at the end", "", []string{"rejected", "rejected"}, 1000, true, 0, outcome.Counts{}, "returned a"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

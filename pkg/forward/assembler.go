@@ -35,7 +35,8 @@ var errCutEntry = refusal.New(refusal.Broken, "the last of the message's entries
 
 // origin is who sends what an assembler gets.
 type origin struct {
-	conn              uint64 // the connection's id
+	// conn is the connection's id.
+	conn              uint64
 	cluster           string
 	address, hostname string // "" where it has none, or claimed none
 }
@@ -49,24 +50,29 @@ type assembler struct {
 	codecs          *codecs
 	maxDecompressed func() int64
 
-	batch   ingest.Batch // nil while idle
-	held    int64        // charged for batch
-	letters int          // dead letters of the message begun last
+	// batch may be nil while idle.
+	batch   ingest.Batch
+	held    int64 // charged for batch
+	letters int   // dead letters of the message begun last
 	// group is the group start that its next entries belong to, nil outside a group.
-	group  []byte
-	tag    string   // of the last message
-	acks   []string // chunks whose acks are due once the batch is stored, in order
-	tally  tally    // what the batch holds
+	group []byte
+	// tag is that of the last message.
+	tag string
+	// acks are chunks whose acks are due once the batch is stored, in order.
+	acks []string
+	// tally is what the batch holds.
+	tally  tally
 	gather gathering
 }
 
 // gathering is events of Messages of one tag that want no ack and are not in the batch yet.
 type gathering struct {
 	scratch []byte // room for entries made of Messages; nil while idle
-	bytes   []byte // the first part of scratch
-	tag     string
-	events  int
-	nanos   bool
+	// bytes are the first part of scratch.
+	bytes  []byte
+	tag    string
+	events int
+	nanos  bool
 }
 
 // add puts m into the batch, and its chunk among the acks to be sent once that is stored. After an error the batch is
@@ -152,12 +158,15 @@ func (a *assembler) wholeEntries(ctx context.Context, b []byte) error {
 // follows them: the beginning of an entry.
 func (a *assembler) entries(ctx context.Context, b []byte) (rest []byte, err error) {
 	var (
-		e      event.Entry
-		run    = b    // entries of one kind that follow each other begin here
-		reason string // why those of the run are invalid, "" for events and marks of groups
-		events int    // of the run
-		nanos  bool   // of the run
-		keep   int    // bytes of the run that a dead letter keeps
+		e   event.Entry
+		run = b // entries of one kind that follow each other begin here
+		// reason is why those of the run are invalid, "" for events and marks of groups.
+		reason string
+		// events is that of the run.
+		events int
+		nanos  bool // of the run
+		// keep is how many bytes of the run that a dead letter keeps.
+		keep int
 		// lent is the run becomes a chunk of its own, where its first events must find their group.
 		lent  = a.group
 		flush = func() error {

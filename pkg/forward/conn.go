@@ -53,23 +53,30 @@ var (
 type conn struct {
 	server *Server
 	id     uint64
-	socket *socket.Socket // as it was accepted
-	net    net.Conn       // socket, or TLS over it
+	// socket is as it was accepted.
+	socket *socket.Socket
+	net    net.Conn // socket, or TLS over it
 	client client
 	place  place
 
-	mem     *ingest.Reservation
-	in      receiveBuffer
-	frame   wire.Frame // what is known of the message at the beginning of in
-	came    time.Time  // when something was read last
-	late    bool       // what is read may have waited for it for longer than goneAfter
-	anyByte bool       // a byte ever came
+	mem *ingest.Reservation
+	in  receiveBuffer
+	// frame is what is known of the message at the beginning of in.
+	frame wire.Frame
+	// came is when something was read last.
+	came time.Time
+	// late says that what is read may have waited for it for longer than goneAfter.
+	late bool
+	// anyByte says that a byte ever came.
+	anyByte bool
 
-	batch    assembler
-	tracker  *resend.Tracker // of which acks the client has
-	messages int             // ever, as far as they are stored
-	unpaid   int64           // bytes of messages that are stored and not charged to the cluster's rate yet
-	drain    drainState
+	batch assembler
+	// tracker is that of which acks the client has.
+	tracker  *resend.Tracker
+	messages int // ever, as far as they are stored
+	// unpaid counts bytes of messages that are stored and not charged to the cluster's rate yet.
+	unpaid int64
+	drain  drainState
 
 	departure departure
 	ackBytes  []byte // room for acks
@@ -79,9 +86,11 @@ type conn struct {
 
 // client is who a connection comes from.
 type client struct {
-	source   netip.AddrPort // not valid for a Unix socket
-	proxy    net.Addr       // of who stands between, if anybody has told so
-	hostname string         // that the client claims; "": none
+	// source is not valid for a Unix socket.
+	source netip.AddrPort
+	// proxy is that of who stands between, if anybody has told so.
+	proxy    net.Addr
+	hostname string // that the client claims; "": none
 	cluster  string
 }
 
@@ -95,13 +104,17 @@ func (c *client) address() string {
 
 // place is what a connection takes of what there is for all.
 type place struct {
-	preAuth  *list.Element // among the server's, under its mutex; nil: not there any more
-	madeRoom string        // why it had to end for another that has come, a reason of refusals
-	admitted func()        // lets it out of its cluster
-	counted  bool          // among its cluster's connections
-	handover bool          // it is another aggregator's, which hands over its queue, and of no cluster
-	ofSource bool          // likewise, among its source's
-	agent    *Agent        // under the server's counters' mutex; nil: not remembered
+	// preAuth is among the server's, under its mutex; nil: not there any more.
+	preAuth *list.Element
+	// madeRoom is why it had to end for another that has come, a reason of refusals.
+	madeRoom string
+	admitted func() // lets it out of its cluster
+	counted  bool   // among its cluster's connections
+	// handover says that it is another aggregator's, which hands over its queue, and of no cluster.
+	handover bool
+	ofSource bool // likewise, among its source's
+	// agent is under the server's counters' mutex; nil: not remembered.
+	agent *Agent
 }
 
 // serve reads messages, has them stored, and sends their acks, in this order, until the connection ends. An ack is

@@ -12,10 +12,13 @@ import (
 
 // connections are those of a server. Safe for concurrent use.
 type connections struct {
-	mu      sync.Mutex
-	open    map[uint64]*conn   // by id
-	preAuth *list.List         // of *conn: those of open that have not logged in yet, the first longest
-	sources map[netip.Addr]int // of open, where their number is limited
+	mu sync.Mutex
+	// open is by id.
+	open map[uint64]*conn
+	// preAuth has *conn: those of open that have not logged in yet, the first longest.
+	preAuth *list.List
+	// sources are those of open, where their number is limited.
+	sources map[netip.Addr]int
 	// draining is when the last one shall begin to end; zero: the server serves.
 	draining time.Time
 }

@@ -18,7 +18,8 @@ type departure struct {
 	mu sync.Mutex
 	// since is when the commit in hand began; zero: there is none.
 	since time.Time
-	timer *time.Timer // nil: none was ever needed
+	// timer may be nil: none was ever needed.
+	timer *time.Timer
 	armed bool
 	ended bool
 }

@@ -31,11 +31,13 @@ type drainState struct {
 
 	mu sync.Mutex
 	// armed is the deadline that is set; zero: none was.
-	armed   time.Time
-	between bool // the connection waits for a message to begin
+	armed time.Time
+	// between says that the connection waits for a message to begin.
+	between bool
 	// at is when it shall end, between messages; zero: not yet.
-	at   time.Time
-	wake chan struct{} // not nil while it sleeps: closed by end
+	at time.Time
+	// wake is not nil while it sleeps: closed by end.
+	wake chan struct{}
 
 	// For the connection's goroutine alone.
 	told   bool // the client was told that the connection ends

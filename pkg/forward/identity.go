@@ -9,20 +9,23 @@ import (
 // Peer is what is known of a client before it has said who it is.
 type Peer struct {
 	// Addr is its own, also behind a proxy that tells it; not valid for a Unix socket.
-	Addr     netip.AddrPort
-	TLS      *tls.ConnectionState // nil without TLS
-	Clusters []string             // which may come in there; none: all
+	Addr netip.AddrPort
+	// TLS may be nil without TLS.
+	TLS      *tls.ConnectionState
+	Clusters []string // which may come in there; none: all
 }
 
 // Login is what a client's PING claims, and what its digests were made of. All texts are the raw bytes of the wire.
 type Login struct {
-	Nonce, Auth    []byte // the HELO's
-	ServerHostname string // what the PONG will say
+	Nonce, Auth []byte // the HELO's
+	// ServerHostname is what the PONG will say.
+	ServerHostname string
 	// Hostname is the client's own, which it chooses.
-	Hostname       string
-	Salt           string
-	KeyDigest      string // hex(SHA-512(Salt ‖ Hostname ‖ Nonce ‖ shared key))
-	User           string // "" where the client has none
+	Hostname  string
+	Salt      string
+	KeyDigest string // hex(SHA-512(Salt ‖ Hostname ‖ Nonce ‖ shared key))
+	// User is "" where the client has none.
+	User           string
 	PasswordDigest string // hex(SHA-512(Auth ‖ User ‖ password))
 }
 

@@ -342,7 +342,8 @@ func TestInheritedElsewhere(t *testing.T) {
 	opts := forward.Options{
 		Config: forward.Config{Name: "public", Address: "127.0.0.1:24224"}, Listener: given,
 	}
-	if _, err := forward.Listen(t.Context(), opts); err == nil || !strings.Contains(err.Error(), "where others reach it") {
+	if _, err := forward.Listen(t.Context(), opts); err == nil ||
+		!strings.Contains(err.Error(), "where others reach it") {
 		t.Errorf("%v", err)
 	}
 	if _, err := given.Accept(); err == nil {

@@ -9,8 +9,9 @@ import (
 // Peers are the connections of servers that share a Sink: what a client has sent over one of them it may send again
 // over another. Safe for concurrent use.
 type Peers struct {
-	mu    sync.Mutex
-	conns map[uint64]*conn // by id
+	mu sync.Mutex
+	// conns are by id.
+	conns map[uint64]*conn
 }
 
 // NewPeers returns no connections.

@@ -19,22 +19,27 @@ const (
 
 // Agent is one sender: what comes from one host under one name for one cluster.
 type Agent struct {
-	Host     netip.Addr // not valid for a Unix socket
-	Hostname string     // that it claims, fit to be shown; "": it claims none
+	// Host is not valid for a Unix socket.
+	Host     netip.Addr
+	Hostname string // that it claims, fit to be shown; "": it claims none
 	Cluster  string
-	Open     int    // connections
+	// Open counts connections that are open.
+	Open     int
 	Messages uint64 // stored, since the server started, or since the agent was forgotten for others
-	NoAck    uint64 // of Messages, that wanted no ack
-	AsksAcks bool   // the last of them wanted one
+	// NoAck is that of Messages, that wanted no ack.
+	NoAck    uint64
+	AsksAcks bool // the last of them wanted one
 	LastSeen time.Time
 }
 
 // RefusedPeer is a host whose connections were closed, for one reason.
 type RefusedPeer struct {
-	Host     netip.Addr // not valid for a Unix socket
-	Hostname string     // that it claimed, fit to be shown; "": it came to none
+	// Host is not valid for a Unix socket.
+	Host     netip.Addr
+	Hostname string // that it claimed, fit to be shown; "": it came to none
 	Reason   string
-	Text     string // of the last
+	// Text is that of the last.
+	Text     string
 	Times    uint64
 	LastSeen time.Time
 }

@@ -41,43 +41,52 @@ const (
 // Options is what a Server needs. Sink and Budget are required, TLS where Config.TLS is set.
 type Options struct {
 	Config
-	Hostname string      // what PONG says; "": aggregator
+	// Hostname is what PONG says; "": aggregator.
+	Hostname string
 	Clusters Clusters    // may be shared by several servers; nil: everything belongs to the cluster "default"
 	TLS      *tls.Config // is asked for the certificates of each connection; never changed
 	Sink     ingest.Sink
 	Budget   *ingest.Budget // may be shared by several servers
-	Places   *Places        // shared by the servers of a process; nil: max_connections alone bounds connections
-	Handover Handover       // serves who logs in with the key for handovers; nil: nobody may
-	// Listener is what to accept from in place of binding the address, and Packets what to answer heartbeats on; nil: they
-	// are bound. They are closed with the server.
+	// Places is shared by the servers of a process; nil: max_connections alone bounds connections.
+	Places   *Places
+	Handover Handover // serves who logs in with the key for handovers; nil: nobody may
+	// Listener is what to accept from in place of binding the address, and Packets what to answer heartbeats on; nil:
+	// they are bound. They are closed with the server.
 	Listener net.Listener
 	Packets  net.PacketConn
-	Peers    *Peers // shared by servers whose clients may send again to one what they sent to another; nil: its own
-	Log      zerolog.Logger
+	// Peers is shared by servers whose clients may send again to one what they sent to another; nil: its own.
+	Peers *Peers
+	Log   zerolog.Logger
 }
 
 // Server is one listener. See the package's comment for what it accepts and promises.
 type Server struct {
-	opts       Options // but for what SetLimits changes
-	current    atomic.Pointer[Config]
-	configured Config // at the start
+	opts    Options // but for what SetLimits changes
+	current atomic.Pointer[Config]
+	// configured is at the start.
+	configured Config
 	listener   net.Listener
-	udp        net.PacketConn // nil without heartbeats
-	codecs     *codecs
-	peers      *Peers
-	counters   counters
-	logs       *refusal.Log
-	slow       atomic.Int32   // refused logins that wait for their answer
-	proxies    []netip.Prefix // whose PROXY headers are believed
-	beat       heartbeat.Loop // of the goroutine that accepts
-	firstID    uint64         // of connections, random: ids are told apart over several servers and restarts
+	// udp may be nil without heartbeats.
+	udp      net.PacketConn
+	codecs   *codecs
+	peers    *Peers
+	counters counters
+	logs     *refusal.Log
+	slow     atomic.Int32 // refused logins that wait for their answer
+	// proxies are whose PROXY headers are believed.
+	proxies []netip.Prefix
+	// beat is that of the goroutine that accepts.
+	beat heartbeat.Loop
+	// firstID is that of connections, random: ids are told apart over several servers and restarts.
+	firstID uint64
 
 	conns   connections
 	running sync.WaitGroup
 	ctx     context.Context // ends when connections are cut
 	cancel  context.CancelFunc
-	serving atomic.Bool   // Serve was called
-	served  chan struct{} // closed when Serve returns
+	serving atomic.Bool // Serve was called
+	// served is closed when Serve returns.
+	served chan struct{}
 }
 
 func newServer(ctx context.Context, opts Options) *Server {
@@ -91,7 +100,8 @@ func newServer(ctx context.Context, opts Options) *Server {
 	s.configured = opts.Config
 	s.current.Store(&opts.Config)
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	s.proxies, _ = parseNetworks(opts.TrustedProxies) // Config.Check refuses what is none
+	// Config.Check refuses what is none.
+	s.proxies, _ = parseNetworks(opts.TrustedProxies)
 	return s
 }
 
@@ -137,7 +147,8 @@ func (s *Server) inherit(ctx context.Context, lc *net.ListenConfig) (err error) 
 	}
 	if onLoopback(s.opts.Address) && !onLoopback(bound.String()) {
 		// Who may send here was decided for agents of this machine.
-		return errors.Join(fmt.Errorf("the socket that the program was given is at %s, where others reach it, and address says "+
+		return errors.Join(fmt.Errorf("the socket that the program was given is at %s, where others reach it, and "+
+			"address says "+
 			"loopback: write the socket's in its place, and who may send there (clusters, or allow_anonymous)", bound),
 			s.listener.Close())
 	}
@@ -159,7 +170,9 @@ func onLoopback(address string) bool {
 
 // listenTCP listens on address and, for heartbeats, on the UDP port of the same number. With port 0, one of the two
 // may be taken by somebody else: then it tries others.
-func listenTCP(ctx context.Context, lc *net.ListenConfig, address string, heartbeats bool) (net.Listener, net.PacketConn, error) {
+func listenTCP(
+	ctx context.Context, lc *net.ListenConfig, address string, heartbeats bool,
+) (net.Listener, net.PacketConn, error) {
 	for attempt := 1; ; attempt++ {
 		l, err := lc.Listen(ctx, "tcp", address)
 		if err != nil || !heartbeats {
@@ -169,7 +182,9 @@ func listenTCP(ctx context.Context, lc *net.ListenConfig, address string, heartb
 		if err == nil {
 			return l, pc, nil
 		}
-		if err = errors.Join(fmt.Errorf("UDP heartbeats (udp_heartbeat: false turns them off): %w", err), l.Close()); attempt == 10 || !strings.HasSuffix(address, ":0") {
+		if err = errors.Join(
+			fmt.Errorf("UDP heartbeats (udp_heartbeat: false turns them off): %w", err), l.Close(),
+		); attempt == 10 || !strings.HasSuffix(address, ":0") {
 			return nil, nil, err
 		}
 	}
@@ -202,8 +217,9 @@ func removeStale(ctx context.Context, path string) error {
 // limits returns the settings in force, see SetLimits.
 func (s *Server) limits() *Config { return s.current.Load() }
 
-// SetLimits puts the limits, time-outs and clusters of c in force: for connections, from their next message on; a changed
-// max_connection_age for new ones. It returns whether c says something else that can't change while the server listens.
+// SetLimits puts the limits, time-outs and clusters of c in force: for connections, from their next message on; a
+// changed max_connection_age for new ones. It returns whether c says something else that can't change while the server
+// listens.
 func (s *Server) SetLimits(c Config) (rest bool) {
 	next := s.configured
 	next.Clusters, next.AllowAnonymous = c.Clusters, c.AllowAnonymous
@@ -265,7 +281,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 }
 
 func (s *Server) closeListeners() {
-	_ = s.listener.Close() // closing it twice is no harm
+	// Closing it twice is no harm.
+	_ = s.listener.Close()
 	if s.udp != nil {
 		_ = s.udp.Close()
 	}
@@ -289,11 +306,13 @@ func (s *Server) accept() error {
 		switch {
 		case errors.Is(err, net.ErrClosed):
 			return nil
-		case err != nil: // files run out, for instance: it passes
+		case err != nil:
+			// Files run out, for instance: it passes.
 			pause = min(max(2*pause, 5*time.Millisecond), maxAcceptPause)
 			s.countRefused(refusal.Accept, netip.Addr{}, "", err)
 			if ok, leftOut := s.logs.Allow(refusal.Accept, "", time.Now()); ok {
-				s.opts.Log.Error().Err(err).Str("listener", s.opts.Name).Uint64("left_out", leftOut).Msg("can't accept connections")
+				s.opts.Log.Error().Err(err).Str("listener", s.opts.Name).Uint64("left_out", leftOut).
+					Msg("can't accept connections")
 			}
 			s.beat.Rest()
 			select {
@@ -314,18 +333,24 @@ func (s *Server) accept() error {
 // admit makes a connection of nc; nil: there was no place for it, which is reported, and nc is closed.
 func (s *Server) admit(nc net.Conn) *conn {
 	id := s.firstID + s.counters.connections.Add(1)
-	c := &conn{server: s, id: id, socket: socket.New(nc), client: client{source: sourceOf(nc.RemoteAddr())}, frame: wire.NewFrame()}
+	c := &conn{
+		server: s, id: id, socket: socket.New(nc), client: client{source: sourceOf(nc.RemoteAddr())},
+		frame: wire.NewFrame(),
+	}
 	c.net = c.socket
 	c.drain.setReadDeadline = nc.SetReadDeadline
 	c.tracker = resend.NewTracker(func(commits int, received bool) { s.opts.Sink.Settle(id, commits, received) })
 	if reason := s.conns.enter(c, s.limits(), s.opts.Places); reason != "" {
 		err := refusal.New(reason, "%s", s.full(reason))
-		_ = nc.Close()                            // nothing was said on it
-		s.running.Go(func() { s.report(c, err) }) // beside this: nobody may read the log
+		// Nothing was said on it.
+		_ = nc.Close()
+		// Beside this: nobody may read the log.
+		s.running.Go(func() { s.report(c, err) })
 		return nil
 	}
 	if s.ctx.Err() != nil {
-		_ = nc.Close() // cut was called before it was among the connections
+		// Cut was called before it was among the connections.
+		_ = nc.Close()
 	}
 	c.mem = s.opts.Budget.Reserve(func() { _ = nc.Close() })
 	return c
@@ -357,7 +382,10 @@ func (s *Server) handle(c *conn) {
 // full says which limit the reason of a refusal is about.
 func (s *Server) full(reason string) string {
 	if reason == refusal.Files {
-		return fmt.Sprintf("all listeners have %d connections, and the process may open no more files; raise its limit (LimitNOFILE=, ulimit -n)", s.opts.Places.Limit())
+		return fmt.Sprintf(
+			"all listeners have %d connections, and the process may open no more files; raise its limit "+
+				"(LimitNOFILE=, ulimit -n)", s.opts.Places.Limit(),
+		)
 	}
 	return fmt.Sprintf("there are %d already, which is max_connections", s.limits().MaxConnections)
 }
@@ -370,17 +398,20 @@ func (s *Server) report(c *conn, err error) {
 		s.counters.probes.Add(1)
 		return
 	//nolint:errorlint // a bare EOF is an end between two messages
-	case s.ctx.Err() != nil || errors.Is(err, errDrained) || errors.Is(err, errSpread) || errors.Is(err, errIdle) || err == io.EOF:
+	case s.ctx.Err() != nil || errors.Is(err, errDrained) || errors.Is(err, errSpread) || errors.Is(err, errIdle) ||
+		err == io.EOF:
 		return
 	case !errors.As(err, &r):
 		if c.in.size() == 0 {
-			return // a reset between two messages
+			// A reset between two messages.
+			return
 		}
 		r = &refusal.Error{Reason: refusal.Lost, Err: fmt.Errorf("the connection broke within a message: %w", err)}
 	}
 	s.countRefused(r.Reason, c.client.source.Addr(), c.client.hostname, r)
 	peer := c.socket.RemoteAddr().String()
-	host := peer // a Unix socket
+	// A Unix socket.
+	host := peer
 	if c.client.source.IsValid() {
 		peer, host = c.client.source.String(), c.client.source.Addr().String()
 	}
@@ -414,7 +445,8 @@ func answerHeartbeats(pc net.PacketConn) {
 			return
 		}
 		if err != nil || from == nil {
-			continue // one datagram's trouble, such as a refusal of the last answer
+			// One datagram's trouble, such as a refusal of the last answer.
+			continue
 		}
 		_, _ = pc.WriteTo(make([]byte, min(n, 1)), from) // as lossy as UDP itself
 	}

@@ -17,36 +17,49 @@ import (
 
 // Stats is what a listener has done since it started. Messages count once they are stored.
 type Stats struct {
-	Name        string
-	Address     string
-	Open        int               // connections
-	Connections uint64            // ever
-	TLS         uint64            // of these, with a finished TLS handshake
-	Proxied     uint64            // of these, whose source a PROXY header told
-	Probes      uint64            // connections that closed before their first message
-	Refused     map[string]uint64 // connections that the server closed for a fault, by reason
-	Messages    map[string]uint64 // by mode: message, forward, packed, gzip, zstd
-	Clusters    map[string]int    // of Open, by cluster
-	NoAck       uint64            // of Messages: those that want no ack, and so are lost where their connection breaks
+	Name    string
+	Address string
+	// Open counts connections that are open.
+	Open        int
+	Connections uint64 // ever
+	// TLS is that of these, with a finished TLS handshake.
+	TLS uint64
+	// Proxied is that of these, whose source a PROXY header told.
+	Proxied uint64
+	// Probes counts connections that closed before their first message.
+	Probes  uint64
+	Refused map[string]uint64 // connections that the server closed for a fault, by reason
+	// Messages are by mode: message, forward, packed, gzip, zstd.
+	Messages map[string]uint64
+	// Clusters are those of Open, by cluster.
+	Clusters map[string]int
+	// NoAck is how many of Messages want no ack, and so are lost where their connection breaks.
+	NoAck uint64
 	// NoAckPeers is who sent such, the last first; maxNoAckPeers at most.
 	NoAckPeers []NoAckPeer
 	// Agents is who sends, the last seen first; maxAgents at most.
-	Agents       []Agent
-	RefusedPeers []RefusedPeer // of Refused, whose connections, the last first; maxRefusedPeers at most
+	Agents []Agent
+	// RefusedPeers are those of Refused, whose connections, the last first; maxRefusedPeers at most.
+	RefusedPeers []RefusedPeer
 	Acks         uint64
-	AckLatency   metric.Snapshot // from a message's last byte to its ack written
-	LastError    string          // of the last connection refused or of accepting one; "" if there was none
-	LastErrorAt  time.Time
+	// AckLatency is from a message's last byte to its ack written.
+	AckLatency metric.Snapshot
+	// LastError is that of the last connection refused or of accepting one; "" if there was none.
+	LastError   string
+	LastErrorAt time.Time
 	// LastErrorOver is when messages from the host that it was about were stored again; zero: not since.
 	LastErrorOver time.Time
-	Budget        ingest.BudgetStats // of all listeners that share it
+	// Budget is that of all listeners that share it.
+	Budget ingest.BudgetStats
 }
 
 // NoAckPeer is a host whose messages want no ack.
 type NoAckPeer struct {
-	Host     netip.Addr // not valid for a Unix socket
-	Cluster  string
-	Messages uint64 // since the server started, or the host was forgotten for others
+	// Host is not valid for a Unix socket.
+	Host    netip.Addr
+	Cluster string
+	// Messages is since the server started, or the host was forgotten for others.
+	Messages uint64
 	LastSeen time.Time
 }
 

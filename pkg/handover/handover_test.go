@@ -245,7 +245,8 @@ func TestClustersThatAreNotTakenOver(t *testing.T) {
 		r, err := (&Sender{Queue: from, Client: s.config(math.MaxInt, math.MaxInt)}).Run(t.Context())
 		s.serving.Wait()
 		if len(clusters) == 1 {
-			if !errors.Is(err, ErrRefused) || r.Events+r.Letters != 0 || len(r.Refused) != 1 || r.Refused[clusters[0]] != 0 {
+			if !errors.Is(err, ErrRefused) || r.Events+r.Letters != 0 || len(r.Refused) != 1 ||
+				r.Refused[clusters[0]] != 0 {
 				t.Errorf("%q: %+v, %v", clusters, r, err)
 			}
 		} else if err != nil {

@@ -58,8 +58,8 @@ type Terms struct {
 type Result struct {
 	Progress
 	Terms
-	// Refused is what stays, in events for each who wants them and in dead letters, by cluster that the receiver does not
-	// take over. Then nothing is handed over.
+	// Refused is what stays, in events for each who wants them and in dead letters, by cluster that the receiver does
+	// not take over. Then nothing is handed over.
 	Refused map[string]int64
 }
 
@@ -160,7 +160,8 @@ func (s *Sender) session(ctx context.Context, giver buffer.Giver, r *Result) (er
 		}
 	}
 	if len(r.Refused) > 0 {
-		return fmt.Errorf("%w: a queue is handed over as a whole, and not all of its clusters are taken over there", ErrRefused)
+		return fmt.Errorf("%w: a queue is handed over as a whole, and not all of its clusters are taken over there",
+			ErrRefused)
 	}
 	err = giver.Owed(ctx, func(h *buffer.Handed) error { return l.chunk(ctx, giver, h) })
 	if err == nil {

@@ -20,8 +20,8 @@ func bounds() [buckets]float64 {
 	}
 }
 
-// Histogram counts durations in fixed buckets, and in the finer ones of Prometheus' native histograms. The zero value is
-// ready; safe for concurrent use.
+// Histogram counts durations in fixed buckets, and in the finer ones of Prometheus' native histograms. The zero value
+// is ready; safe for concurrent use.
 type Histogram struct {
 	buckets [buckets + 1]atomic.Uint64
 	// native has what is zero first.

@@ -56,7 +56,9 @@ func ParseProxy(text string) (ProxyFor, error) {
 // SecureTransport has t make TLS connections with settings of their own, so that files that have changed meanwhile
 // count from the next connection on, through a proxy too: secure returns those for a server's host name. Connections
 // are given up after timeout. t's own TLS settings are left for SOCKS proxies.
-func SecureTransport(t *http.Transport, proxy ProxyFor, secure func(host string) *stdtls.Config, timeout time.Duration) {
+func SecureTransport(
+	t *http.Transport, proxy ProxyFor, secure func(host string) *stdtls.Config, timeout time.Duration,
+) {
 	dialer := Dialer(timeout)
 	t.Proxy = func(r *http.Request) (*url.URL, error) {
 		through, err := proxy(r)

@@ -129,7 +129,8 @@ func TestDialThrough(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			address, came := answering(t, tc.answer)
 			proxy := &url.URL{Scheme: "http", Host: address, User: url.UserPassword("u", "secret-p")}
-			conn, err := outputs.DialThrough(t.Context(), outputs.Dialer(time.Minute), proxy, "tcp", "kafka.invalid:9092")
+			conn, err := outputs.DialThrough(t.Context(), outputs.Dialer(time.Minute), proxy, "tcp",
+				"kafka.invalid:9092")
 			if got := <-came; got != "CONNECT kafka.invalid:9092 Basic dTpzZWNyZXQtcA==" {
 				t.Errorf("the proxy was asked %q", got)
 			}
@@ -156,7 +157,8 @@ func TestDialThrough(t *testing.T) {
 			<-came
 			cancel()
 		}()
-		conn, err := outputs.DialThrough(ctx, outputs.Dialer(time.Minute), &url.URL{Scheme: "http", Host: address}, "tcp",
+		conn, err := outputs.DialThrough(ctx, outputs.Dialer(time.Minute), &url.URL{Scheme: "http", Host: address},
+			"tcp",
 			"a:1")
 		if !errors.Is(err, context.Canceled) || conn != nil {
 			t.Errorf("%v, %v", conn, err)
@@ -216,7 +218,8 @@ func TestDiagnoseProxy(t *testing.T) {
 		}
 	}
 	reset := &net.OpError{Op: "read", Err: syscall.ECONNRESET}
-	if plain, secure := outputs.DiagnoseAt("http://a/", reset), outputs.DiagnoseAt("https://a/", reset); !strings.HasSuffix(
+	if plain, secure := outputs.DiagnoseAt("http://a/", reset),
+		outputs.DiagnoseAt("https://a/", reset); !strings.HasSuffix(
 		plain, "does it want https://?") || plain == secure {
 		t.Errorf("%s; %s", plain, secure)
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
-// MessageConfig is the setting, inlined into those of an output that takes lines or texts, of the one field that is sent
-// alone.
+// MessageConfig is the setting, inlined into those of an output that takes lines or texts, of the one field that is
+// sent alone.
 type MessageConfig struct {
 	Message string `yaml:"message"`
 }
@@ -20,7 +20,8 @@ type MessageConfig struct {
 // Help implements setting.Explained.
 func (MessageConfig) Help() map[string]string {
 	return map[string]string{
-		"message": "a field to send alone, such as log; default, and where it is missing or empty: the whole event as " +
+		"message": "a field to send alone, such as log; default, and where it is missing or empty: the " +
+			"whole event as " +
 			"JSON",
 	}
 }

@@ -11,9 +11,10 @@ const MessageSize = unsafe.Sizeof(claim{})
 // Batch is the messages of one commit, as the [Window] sees them. The zero value is empty. It is its connection's until
 // Enter, and then also who stores it may ask it, until Stored has named it as done or Withdrawn was called.
 type Batch struct {
-	conn    uint64
-	ahead   bool
-	order   uint64 // in which batches came; 0: not yet
+	conn  uint64
+	ahead bool
+	// order is in which batches came; 0: not yet.
+	order   uint64
 	came    uint64 // Window.acks when it came
 	claims  []claim
 	waiting atomic.Int32 // claims that wait
@@ -21,13 +22,18 @@ type Batch struct {
 
 // claim is one message of a batch on its way to the disk.
 type claim struct {
-	key       Key
-	batch     *Batch
-	message   *message // nil: nothing is remembered of it
-	next      *claim   // behind it in the message's line
-	duplicate bool     // it is not to be stored
-	late      bool     // its client was gone when it came
-	another   bool     // what was remembered under its key when it came is another message
+	key   Key
+	batch *Batch
+	// message is nil where nothing is remembered of it.
+	message *message
+	// next is behind it in the message's line.
+	next *claim
+	// duplicate says that it is not to be stored.
+	duplicate bool
+	// late says that its client was gone when it came.
+	late bool
+	// another says that what was remembered under its key when it came is another message.
+	another bool
 }
 
 // order returns in which order what sends the same counts: the last counts, but for what was read late.

@@ -13,8 +13,9 @@ type Tail struct {
 	// Commit is its last commit; numbers ascend.
 	Commit uint64
 	// Ahead says that the client had not waited for the acks of the segments before.
-	Ahead  bool
-	Stored int64 // nanoseconds since 1970
+	Ahead bool
+	// Stored is in nanoseconds since 1970.
+	Stored int64
 	Keys   []Key
 }
 

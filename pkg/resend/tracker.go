@@ -48,15 +48,20 @@ const (
 // behind them than the client was ever ahead, twice as far as it was seen to be, since it may send faster than it is
 // read.
 type Tracker struct {
-	settle  func(commits int, received bool)
-	written atomic.Int32 // a Written
+	settle func(commits int, received bool)
+	// written is a Written.
+	written atomic.Int32
 
-	commits []commit // that are not settled, in order
-	acks    int      // of commits
-	came    uint64   // bytes ever
+	// commits are those that are not settled, in order.
+	commits []commit
+	// acks is that of commits.
+	acks int
+	// came counts bytes ever.
+	came uint64
 	// begun is where the newest message begins.
 	begun uint64
-	asked uint64 // messages that want an ack, ever
+	// asked counts messages that want an ack, ever.
+	asked uint64
 	// newest is what asked is with the newest message.
 	newest uint64
 	// ahead is the most of them that the client was seen to send without the ack of the first; 1: it waits.

@@ -15,7 +15,8 @@ const (
 
 // Key is what two messages must have in common to be the same. The zero Key is that of a message that wants no ack.
 type Key struct {
-	Chunk  [16]byte // of cluster, tag and chunk id
+	// Chunk is that of cluster, tag and chunk id.
+	Chunk  [16]byte
 	Events int
 }
 
@@ -56,10 +57,11 @@ func judge(remembered State, gone bool) Verdict {
 type message struct {
 	key    Key
 	state  State
-	stored bool   // on disk; its batch may not be, as a whole
-	conn   uint64 // whose ack counts: that of the last that sent it, of those that are committed
-	order  uint64 // claim.order of that
-	acked  uint64 // Window.acks when its ack was about to be written last
+	stored bool // on disk; its batch may not be, as a whole
+	// conn is whose ack counts: that of the last that sent it, of those that are committed.
+	conn  uint64
+	order uint64 // claim.order of that
+	acked uint64 // Window.acks when its ack was about to be written last
 	// segment is where its last piece lies; 0: nowhere.
 	segment uint64
 	// until is when it is forgotten, in the states Unconfirmed and Confirmed.
@@ -71,19 +73,25 @@ type message struct {
 // Window remembers the messages whose acks are in doubt, for all connections of a queue. It is safe for concurrent use,
 // never calls out, and touches no disk.
 type Window struct {
-	length time.Duration // 0: nothing is remembered
+	// length may be 0: nothing is remembered.
+	length time.Duration
 	now    func() time.Time
 
-	mu       sync.Mutex
-	batches  uint64 // that came, ever
-	acks     uint64 // batches whose acks were about to be written, ever
+	mu sync.Mutex
+	// batches counts those that came, ever.
+	batches uint64
+	// acks counts batches whose acks were about to be written, ever.
+	acks     uint64
 	messages map[Key]*message
-	conns    map[uint64][][]*message // of the connection's commits that are not settled, in order
-	gone     map[uint64]bool         // connections that ended before they were settled
+	// conns are those of the connection's commits that are not settled, in order.
+	conns map[uint64][][]*message
+	gone  map[uint64]bool // connections that ended before they were settled
 	// unconfirmed is the earliest to be forgotten first.
 	unconfirmed []*message
-	confirmed   []*message // a ring
-	next        int        // in confirmed: the earliest, once there are maxConfirmed
+	// confirmed is a ring.
+	confirmed []*message
+	// next is the earliest in confirmed, once there are maxConfirmed.
+	next int
 }
 
 // NewWindow returns a Window that remembers messages for length after their connection's end. 0 turns it off.

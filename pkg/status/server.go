@@ -42,8 +42,10 @@ const (
 	replyTimeout   = 30 * time.Second
 	idleTimeout    = time.Minute
 	maxHeaderBytes = 16 << 10
-	maxBodyBytes   = 64 << 10 // nothing here takes one
-	maxScrapes     = 4        // at once
+	// maxBodyBytes is nothing here takes one.
+	maxBodyBytes = 64 << 10
+	// maxScrapes is how many there may be at once.
+	maxScrapes = 4
 )
 
 // Options is what a Server needs. All functions are called by several goroutines at a time.
@@ -88,19 +90,24 @@ type Server struct {
 	listener net.Listener
 	// maxConnections is how many connections may be open.
 	maxConnections int
-	loopback       bool   // the listener is on a loopback address
-	hostname       string // of this machine
-	samples        samples
-	recent         history.Recent
-	series         history.Series
-	taker          taker
-	page           *page.Page
-	live           page.Live
-	attempts       attempts
-	ending         chan struct{}   // closed by Shutdown: live views end
-	tracing        sync.Mutex      // held while an event is looked for
-	end            func()          // closes ending
-	complaints     *logevery.Limit // of what clients do wrong
+	// loopback says that the listener is on a loopback address.
+	loopback bool
+	// hostname is that of this machine.
+	hostname string
+	samples  samples
+	recent   history.Recent
+	series   history.Series
+	taker    taker
+	page     *page.Page
+	live     page.Live
+	attempts attempts
+	// ending is closed by Shutdown: live views end.
+	ending chan struct{}
+	// tracing is held while an event is looked for.
+	tracing sync.Mutex
+	end     func() // closes ending
+	// complaints is that of what clients do wrong.
+	complaints *logevery.Limit
 }
 
 // New returns a Server that does not listen yet.
@@ -114,7 +121,8 @@ func New(o Options) *Server {
 	s.live.Series = &s.series
 	s.ending = make(chan struct{})
 	s.end = sync.OnceFunc(func() { close(s.ending) })
-	s.hostname, _ = os.Hostname() // unknown: that name is not accepted as a Host
+	// It is unknown: that name is not accepted as a Host.
+	s.hostname, _ = os.Hostname()
 	s.http = &http.Server{
 		Handler:           s.handler(s.registry()),
 		ReadHeaderTimeout: headerTimeout,
@@ -142,7 +150,8 @@ func (s *Server) Listen() error {
 		refused: s.crowd,
 	}
 	if s.options.TLS != nil {
-		s.listener = tls.NewListener(s.listener, s.options.TLS) // the time for a handshake is that for a header
+		// The time for a handshake is that for a header.
+		s.listener = tls.NewListener(s.listener, s.options.TLS)
 	}
 	if tcp, ok := l.Addr().(*net.TCPAddr); ok {
 		s.loopback = tcp.IP.IsLoopback()
@@ -163,7 +172,8 @@ func (s *Server) Run(ctx context.Context) error {
 	defer sampler.Wait()
 	defer stop()
 	closed := context.AfterFunc(ctx, func() {
-		_ = s.http.Close() // Serve returns and says what there is to say
+		// Serve returns and says what there is to say.
+		_ = s.http.Close()
 	})
 	defer closed()
 	if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
@@ -311,7 +321,8 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 func (s *Server) shown(words bool) Snapshot {
 	now := s.snapshot()
 	if !words {
-		now.Outputs = slices.Clone(now.Outputs) // an old one may be shown to others too
+		// An old one may be shown to others too.
+		now.Outputs = slices.Clone(now.Outputs)
 		for i := range now.Outputs {
 			now.Outputs[i].LastError.Detail, now.Outputs[i].AlreadyThereExample = "", nil
 		}
@@ -334,7 +345,8 @@ func (s *Server) reload(w http.ResponseWriter, _ *http.Request) {
 	if len(warnings) > 0 {
 		text += "\nwarning: " + strings.Join(warnings, "\nwarning: ")
 	}
-	_, _ = io.WriteString(w, text+"\n") // the client is gone; nothing to do
+	// The client is gone; nothing to do.
+	_, _ = io.WriteString(w, text+"\n")
 }
 
 // steer does what was asked of an output. A purge loses events, so it wants all=true: nobody types that by mistake.
@@ -353,7 +365,8 @@ func (s *Server) steer(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusUnprocessableEntity)
 		text = strings.Join(reasons(err), "\n")
 	}
-	_, _ = io.WriteString(w, text+"\n") // the client is gone; nothing to do
+	// The client is gone; nothing to do.
+	_, _ = io.WriteString(w, text+"\n")
 }
 
 // probe replies ok, or 503 and a line for each reason.
@@ -365,7 +378,8 @@ func probe(check func() error) http.HandlerFunc {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			text = string(safetext.Escaped([]byte(strings.Join(why, "\n"))))
 		}
-		_, _ = io.WriteString(w, text+"\n") // the client is gone; nothing to do
+		// The client is gone; nothing to do.
+		_, _ = io.WriteString(w, text+"\n")
 	}
 }
 
@@ -381,7 +395,8 @@ func reasons(err error) []string {
 		}
 	}
 	if len(why) == 0 {
-		why = append(why, "unknown") // an error without words is still one
+		// An error without words is still one.
+		why = append(why, "unknown")
 	}
 	return why
 }
@@ -398,7 +413,8 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(append(safetext.Escaped(text), '\n')) // the client is gone; nothing to do
+	// The client is gone; nothing to do.
+	_, _ = w.Write(append(safetext.Escaped(text), '\n'))
 }
 
 // crowd notes that a connection was over the limits.

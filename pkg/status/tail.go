@@ -17,7 +17,8 @@ const (
 	tailWrite = 10 * time.Second // that one message may take to be written
 	tailBeat  = time.Second      // between two looks at what was missed
 	tailIdle  = 15               // beats without a message after which one is sent that says nothing
-	maxGrep   = 1 << 10          // bytes of a pattern
+	// maxGrep is how many bytes of a pattern.
+	maxGrep = 1 << 10
 )
 
 // tail shows events live, as server-sent events, until the client leaves or the server stops.
@@ -36,9 +37,11 @@ func (s *Server) tail(w http.ResponseWriter, r *http.Request) {
 	defer view.Close()
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
-	h.Set("X-Accel-Buffering", "no") // a proxy must not hold events back
+	// A proxy must not hold events back.
+	h.Set("X-Accel-Buffering", "no")
 	out := http.NewResponseController(w)
-	_ = out.SetReadDeadline(time.Time{}) // the request was read; a writer that has no deadlines needs none
+	// The request was read; a writer that has no deadlines needs none.
+	_ = out.SetReadDeadline(time.Time{})
 	write := func(format string, args ...any) bool {
 		_ = out.SetWriteDeadline(time.Now().Add(tailWrite)) // as above
 		_, err := fmt.Fprintf(w, format, args...)
@@ -69,7 +72,8 @@ func (s *Server) tail(w http.ResponseWriter, r *http.Request) {
 func line(v any) []byte {
 	text, err := json.Marshal(v)
 	if err != nil {
-		return []byte("{}") // its parts are texts and numbers, and a record that is JSON
+		// Its parts are texts and numbers, and a record that is JSON.
+		return []byte("{}")
 	}
 	return safetext.Escaped(text)
 }

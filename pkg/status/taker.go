@@ -12,8 +12,9 @@ const takePatience = time.Second
 type taker struct {
 	running sync.WaitGroup
 
-	mu      sync.Mutex
-	hanging int // calls that nobody waits for any more
+	mu sync.Mutex
+	// hanging counts calls that nobody waits for any more.
+	hanging int
 }
 
 // take returns what snapshot does, unless that takes too long, or an earlier call still does: false.

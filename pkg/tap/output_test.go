@@ -149,7 +149,8 @@ func TestOnTheWay(t *testing.T) {
 			tail.Query{At: "es", Records: true, Values: true},
 			[]string{
 				pad(0) + " | web | routes[0] | delivered | delivered | logs-a | " + both,
-				`{"n":1,"log":"xxxxx","password":"s3cret"} | kube.x | routes[0] | dropped | f[1] act | filter | f[0] act; ` +
+				`{"n":1,"log":"xxxxx","password":"s3cret"} | kube.x | routes[0] | dropped | f[1] act | filter ` +
+					`| f[0] act; ` +
 					`+ password: "s3cret"; f[1] act: dropped`,
 				`{"n":2,"log":"xxxxx","password":"s3cret"} | kube.x | routes[0] | dead_letter | f[1] act | filter | ` +
 					`the record says so | f[0] act; + password: "s3cret"; f[1] act: dead letter`,

@@ -18,8 +18,10 @@ import (
 
 // ID is an event's id: see event.Event.AppendID and AppendChunkID.
 type ID struct {
-	key [16]byte // of the part that it came in, or of the agent's chunk id
-	pos int      // in that
+	// key is that of the part that it came in, or of the agent's chunk id.
+	key [16]byte
+	// pos is a position in that.
+	pos int
 }
 
 // ParseID reads an id.
@@ -63,11 +65,13 @@ type Settled struct {
 
 // Ledger remembers the events that outputs were done with last. Safe for concurrent use.
 type Ledger struct {
-	limit int // of events
+	// limit is that of events.
+	limit int
 	now   func() time.Time
 
-	mu     sync.Mutex
-	recent []entry // from first on, in order of time
+	mu sync.Mutex
+	// recent is from first on, in order of time.
+	recent []entry
 	first  int
 	events int
 }
@@ -110,7 +114,8 @@ func (l *Ledger) note(output unique.Handle[string], c *event.Chunk, parts []even
 		l.events -= l.recent[l.first].part.Events
 		l.first++
 	}
-	if l.first > len(l.recent)/2 { // moved rarely, since it halves what is left to move
+	if l.first > len(l.recent)/2 {
+		// Moved rarely, since it halves what is left to move.
 		l.recent = append(make([]entry, 0, 2*(len(l.recent)-l.first)), l.recent[l.first:]...)
 		l.first = 0
 	}

@@ -65,7 +65,10 @@ func scenarios() []scenario {
 			name: "to Kafka, zstd", send: fast, part: 50, sink: kafkaSink,
 			output: "{type: kafka, brokers: [SINK], topic: bench}",
 		},
-		{name: "to HTTP, ndjson", send: fast, part: 50, sink: "http", output: "{type: http, url: SINK, compression: none}"},
+		{
+			name: "to HTTP, ndjson", send: fast, part: 50, sink: "http",
+			output: "{type: http, url: SINK, compression: none}",
+		},
 		{name: "to HTTP, ndjson, gzip", send: fast, part: 50, sink: "http", output: "{type: http, url: SINK}"},
 		{name: "to Loki", send: fast, part: 50, sink: "http", output: "{type: loki, url: SINK}"},
 		{
@@ -74,7 +77,8 @@ func scenarios() []scenario {
 		},
 		{
 			name: "to S3, zstd", send: fast, part: 50, sink: "s3",
-			output: `{type: s3, region: eu-central-1, endpoint: SINK, bucket: bench, key: "{cluster}/", path_style: true, ` +
+			output: `{type: s3, region: eu-central-1, endpoint: SINK, bucket: bench, key: "{cluster}/", ` +
+				`path_style: true, ` +
 				"rotate: {max_age: 2s}}",
 		},
 		{name: "CRI lines, without filters", send: cri, part: 100},

@@ -135,8 +135,8 @@ func (s *sink) bulk(w http.ResponseWriter, d *json.Decoder) {
 	_, _ = io.WriteString(w, `{"took":1,"errors":false,"items":[`+strings.Join(items, ",")+`]}`)
 }
 
-// canonical writes a document in one way: keys in order, times in milliseconds as all programs have them, and numbers by
-// their value.
+// canonical writes a document in one way: keys in order, times in milliseconds as all programs have them, and numbers
+// by their value.
 func canonical(document []byte) json.RawMessage {
 	d := json.NewDecoder(bytes.NewReader(document))
 	d.UseNumber()

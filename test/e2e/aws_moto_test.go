@@ -167,7 +167,8 @@ func (c *cloud) wantNumbered(bucket string) {
 		got, err := c.s3.HeadObject(c.t.Context(), &s3.HeadObjectInput{Bucket: &bucket, Key: &key})
 		c.must(err)
 		if got.StorageClass != s3types.StorageClassStandardIa ||
-			got.ServerSideEncryption != s3types.ServerSideEncryptionAwsKms || aws.ToString(got.SSEKMSKeyId) != "alias/logs" {
+			got.ServerSideEncryption != s3types.ServerSideEncryptionAwsKms ||
+			aws.ToString(got.SSEKMSKeyId) != "alias/logs" {
 			c.t.Errorf("%s: stored as %s, encrypted by %s %s", key, got.StorageClass, got.ServerSideEncryption,
 				aws.ToString(got.SSEKMSKeyId))
 		}

@@ -188,7 +188,8 @@ func pointOptions(t *testing.T, name string, seed uint64) options {
 
 // preludes are lives before the one that ends at a fail point which is not passed otherwise.
 var preludes = map[string]func(c *campaign){
-	"journal.named":          func(c *campaign) { _ = os.Remove(filepath.Join(c.dir, "data", "journal")) }, // it is empty
+	// It is empty.
+	"journal.named":          func(c *campaign) { _ = os.Remove(filepath.Join(c.dir, "data", "journal")) },
 	"journal.removed":        journaled,
 	"journal.replayed":       journaled,
 	"journal.set-aside":      rotten,

@@ -76,8 +76,8 @@ func Negative(text string) (inner string, ok bool) {
 	return "", false
 }
 
-// Without returns the X of ^((?!X).)*$, in Ruby's syntax: such an expression matches a text in which X is nowhere. ok is
-// false for any other.
+// Without returns the X of ^((?!X).)*$, in Ruby's syntax: such an expression matches a text in which X is nowhere. ok
+// is false for any other.
 func Without(text string) (inner string, ok bool) {
 	if len(text) > 1 && text[0] == '/' && text[len(text)-1] == '/' {
 		text = text[1 : len(text)-1]

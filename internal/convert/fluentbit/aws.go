@@ -170,7 +170,8 @@ func (c *converter) s3(r *settings.Reader, o *flow.Output) {
 	r.Ignore("use_put_object", "upload_chunk_size", "store_dir", "store_dir_limit_size", "s3_key_format_tag_delimiters",
 		"static_file_path", "preserve_data_ordering", "send_content_md5", "content_type", "tags")
 	if r.Has("tags") {
-		r.Notes.Say(r.At, r.Title+" tags", "objects have no tags here", "let the bucket's lifecycle rules look at prefixes")
+		r.Notes.Say(r.At, r.Title+" tags", "objects have no tags here",
+			"let the bucket's lifecycle rules look at prefixes")
 	}
 	if d := r.Text0("s3_key_format_tag_delimiters"); d != "" && d != "." {
 		r.Lose("s3_key_format_tag_delimiters", "tags are cut at dots alone", "look at {tag[…]} in key")

@@ -59,7 +59,8 @@ func Convert(f *File, parsers []*syntax.Section, notes *settings.Notes) *flow.Ol
 		// What an input does with its events is done once; tags that are rewritten start behind it.
 		c.old.Flow.Start = "inputs"
 		c.old.Flow.Pipes["inputs"] = &flow.Pipe{Stages: append(c.own, flow.Stage{Match: &flow.Match{
-			At: c.own[0].Filter.At, Title: c.own[0].Filter.Title, Tags: flow.Every(), Targets: []flow.Target{{Label: ""}},
+			At: c.own[0].Filter.At, Title: c.own[0].Filter.Title, Tags: flow.Every(),
+			Targets: []flow.Target{{Label: ""}},
 		}})}
 	}
 	for _, s := range f.Sections {

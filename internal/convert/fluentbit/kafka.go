@@ -90,7 +90,8 @@ func (c *converter) rdkafka(r *settings.Reader, o *flow.Output) {
 	for _, e := range r.Entries {
 		for _, part := range [...]string{
 			"log", "queue", "request", "batch", "linger", "client", "socket", "metadata", "reconnect", "retry",
-			"retries", "message.send", "message.timeout", "delivery", "statistics", "broker", "debug", "enable.idempotence",
+			"retries", "message.send", "message.timeout", "delivery", "statistics", "broker", "debug",
+			"enable.idempotence",
 			"acks", "max.in.flight", "api", "topic.metadata", "connections", "sticky", "security", "partitioner",
 		} {
 			if strings.HasPrefix(e.Key, "rdkafka."+part) {

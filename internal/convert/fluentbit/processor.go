@@ -50,7 +50,8 @@ func (c *converter) processor(r *settings.Reader, s *syntax.Section) []flow.Step
 		if why == "" {
 			why = "there is no step for it"
 		}
-		r.Notes.Lose(s.At, p.Title, why, "let the agents do it before they send, or write steps by hand (docs/filters.md)")
+		r.Notes.Lose(s.At, p.Title, why,
+			"let the agents do it before they send, or write steps by hand (docs/filters.md)")
 		return nil
 	}
 	steps := c.conditional(p, read(c, p))
@@ -167,7 +168,9 @@ func (c *converter) sql(p *settings.Reader) (steps []flow.Step) {
 
 // sqlCondition writes comparisons of fields with texts and numbers, joined by AND and OR, as an expression.
 func sqlCondition(text string) (string, bool) {
-	part := regexp.MustCompile(`(?i)^\s*(?:(AND|OR)\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*(=|!=|<>|>=|<=|>|<)\s*('[^']*'|-?[0-9.]+)`)
+	part := regexp.MustCompile(
+		`(?i)^\s*(?:(AND|OR)\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*(=|!=|<>|>=|<=|>|<)\s*('[^']*'|-?[0-9.]+)`,
+	)
 	var b strings.Builder
 	for text = strings.TrimSpace(text); text != ""; text = strings.TrimSpace(text) {
 		m := part.FindStringSubmatch(text)

@@ -45,7 +45,11 @@ func Convert(root *syntax.Section, notes *settings.Notes) *flow.Old {
 	sections := flatten(root)
 	c.sources(sections)
 	c.agent = len(c.old.Sources) > 0 && len(c.old.Listeners) == 0
-	c.ownLog = slices.ContainsFunc(sections, func(s *syntax.Section) bool { return s.Name == "label" && s.Arg == ownLog })
+	c.ownLog = slices.ContainsFunc(sections, func(
+		s *syntax.Section,
+	) bool {
+		return s.Name == "label" && s.Arg == ownLog
+	})
 	c.toOwnLog = relabels(sections, ownLog)
 	for _, e := range root.Entries {
 		c.notes.Lose(e.At, e.Key, "it stands in no section", "move it into the one that it belongs to")
@@ -96,7 +100,8 @@ func (c *converter) sources(sections []*syntax.Section) {
 		case "monitor_agent", "prometheus", "prometheus_monitor", "prometheus_output_monitor",
 			"prometheus_tail_monitor", "debug_agent":
 			c.old.Status = true
-			c.notes.Say(s.At, conf.Title(s), "the aggregator serves metrics and its state by itself, at status.address", "")
+			c.notes.Say(s.At, conf.Title(s), "the aggregator serves metrics and its state by itself, at status.address",
+				"")
 		case "":
 			c.notes.Lose(s.At, conf.Title(s), "it has no @type", "write one")
 		default:

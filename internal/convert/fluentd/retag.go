@@ -317,7 +317,8 @@ func (c *converter) labelRouter(s *syntax.Section) []flow.Target {
 	}
 	r.IgnoreSections("route")
 	if to := s.Text("default_route"); to != "" {
-		c.notes.Lose(s.At, conf.Title(s)+" default_route", "what no route takes is not told apart", "add a route by hand")
+		c.notes.Lose(s.At, conf.Title(s)+" default_route", "what no route takes is not told apart",
+			"add a route by hand")
 	}
 	r.Done()
 	return all

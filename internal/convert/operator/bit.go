@@ -119,7 +119,8 @@ func (b *bitWriter) custom(r *resource, name string, n *yaml.Node) []*syntax.Sec
 func pluginName(key string) string {
 	name := map[string]string{
 		"cloudWatch": "cloudwatch_logs", "firehose": "kinesis_firehose", "kinesis": "kinesis_streams",
-		"openTelemetry": "opentelemetry", "azureLogAnalytics": "azure", "azureBlob": "azure_blob", "influxDB": "influxdb",
+		"openTelemetry": "opentelemetry", "azureLogAnalytics": "azure", "azureBlob": "azure_blob",
+		"influxDB":     "influxdb",
 		"logAnalytics": "oracle_log_analytics",
 	}[key]
 	if name == "" {
@@ -253,7 +254,9 @@ func (b *bitWriter) joiner(r *resource) {
 				state = quoted("start")
 			}
 			line := state + " " + quoted("regex") + " " + quoted("next")
-			s.Entries = append(s.Entries, syntax.Entry{Key: "rule", Value: syntax.Literal(line, r.at(rule)), At: r.at(rule)})
+			s.Entries = append(s.Entries, syntax.Entry{
+				Key: "rule", Value: syntax.Literal(line, r.at(rule)), At: r.at(rule),
+			})
 		}
 	})
 	s.Raw = rawBit(s)

@@ -48,8 +48,9 @@ func (w *flowWriter) root() *syntax.Section {
 	root := &syntax.Section{At: at, Sections: []*syntax.Section{source}}
 	var routes, labels []*syntax.Section
 	slices.SortStableFunc(w.flows, func(a, b *resource) int {
-		return cmp.Or(strings.Compare(a.kind, b.kind), strings.Compare(a.namespace, b.namespace), strings.Compare(a.name,
-			b.name))
+		return cmp.Or(strings.Compare(a.kind, b.kind), strings.Compare(a.namespace, b.namespace),
+			strings.Compare(a.name,
+				b.name))
 	})
 	for _, flow := range w.flows {
 		label := "@" + strings.ToLower(flow.kind) + "-" + flow.namespace + "-" + flow.name

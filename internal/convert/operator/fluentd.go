@@ -59,7 +59,9 @@ func (w *fluentdWriter) add(r *resource) {
 func (w *fluentdWriter) root() *syntax.Section {
 	at := syntax.Place{File: w.path}
 	root := &syntax.Section{At: at, Sections: slices.Clone(w.sources)}
-	match := &syntax.Section{Name: "match", Arg: "**", At: at, Entries: entries(at, "@type", "copy"), Sections: w.stores}
+	match := &syntax.Section{
+		Name: "match", Arg: "**", At: at, Entries: entries(at, "@type", "copy"), Sections: w.stores,
+	}
 	inner := append(slices.Clone(w.filters), match)
 	if w.everywhere || len(w.namespaces) == 0 {
 		root.Sections = append(root.Sections, inner...)

@@ -9,8 +9,8 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 )
 
-// freshShare drains a backlog while new chunks come: these have their share, each kind is in order, each chunk comes once,
-// also those that are given back, and without a share the oldest come first.
+// freshShare drains a backlog while new chunks come: these have their share, each kind is in order, each chunk comes
+// once, also those that are given back, and without a share the oldest come first.
 func (s *suite) freshShare() {
 	for _, tc := range []struct {
 		share  float64

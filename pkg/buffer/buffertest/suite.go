@@ -204,8 +204,9 @@ func (s *suite) turns() {
 func (s *suite) full() {
 	for _, tc := range []struct {
 		policy string
-		whole  bool // the limit is the queue's, else the cluster's
-		err    error
+		// whole says that the limit is the queue's, else the cluster's.
+		whole bool
+		err   error
 	}{
 		{"block", false, context.DeadlineExceeded},
 		{"block", true, context.DeadlineExceeded},

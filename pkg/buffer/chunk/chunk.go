@@ -60,45 +60,54 @@ const (
 	PartLast
 	partSame     // connection and turn are those of the keyed part before
 	PartRequeued // it was a dead letter: in the connection's place stands its number, see package requeue
-	PartUnrouted // of a dead letter: it goes to its output whatever the routes say
+	// PartUnrouted says that a dead letter goes to its output, whatever the routes say.
+	PartUnrouted
 	PartAhead    // it was sent ahead of acks: those of the connection's turns before are unconfirmed too
 	PartFiltered // it is as the filters have left it: of a chunk that was settled in part
 )
 
 // Header is what a chunk tells of itself.
 type Header struct {
-	Seq      uint64
-	Received int64 // nanoseconds since 1970
+	Seq uint64
+	// Received is in nanoseconds since 1970.
+	Received int64
 	Salt     uint64
 	Codec    Codec
-	Size     int // of the whole value
-	Payload  int // where it begins
-	Raw      int // bytes of entries before compression
-	Events   int
-	Cluster  string
-	Tag      string
-	Source   string // see event.Source; "": not kept
-	NewTag   string // see event.Chunk
-	Origin   Origin // of a chunk that was handed over; else zero
-	Outputs  []string
-	Parts    []Part
+	// Size is that of the whole value.
+	Size int
+	// Payload is where it begins.
+	Payload int
+	// Raw counts bytes of entries before compression.
+	Raw     int
+	Events  int
+	Cluster string
+	Tag     string
+	Source  string // see event.Source; "": not kept
+	NewTag  string // see event.Chunk
+	// Origin is that of a chunk that was handed over; else zero.
+	Origin  Origin
+	Outputs []string
+	Parts   []Part
 }
 
 // Origin is where a chunk was that another queue has handed over.
 type Origin struct {
 	Queue [16]byte // that queue's own number
-	Seq   uint64   // in it, from 1
+	// Seq is in it, from 1.
+	Seq uint64
 }
 
 // Part is the piece of a chunk that came in one message.
 type Part struct {
-	Flags     byte
-	Key       [16]byte // of cluster, tag and the agent's chunk id
-	Conn      uint64   // unique over restarts
-	CommitSeq uint64   // number of the commit: ascending for a connection
-	First     int      // position of the first event in the message
+	Flags byte
+	// Key is that of cluster, tag and the agent's chunk id.
+	Key       [16]byte
+	Conn      uint64 // unique over restarts
+	CommitSeq uint64 // number of the commit: ascending for a connection
+	First     int    // position of the first event in the message
 	Events    int
-	Total     int // events of the whole message, where partLast
+	// Total counts events of the whole message, where partLast.
+	Total int
 
 	// Of a part that was stored before, where the key is not what they are made of:
 	Chunk  [16]byte // the agent's chunk id: see event.Part; zero: Key's

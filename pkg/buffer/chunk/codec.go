@@ -23,7 +23,8 @@ const (
 
 // Packer compresses and decompresses. Safe for concurrent use.
 type Packer struct {
-	codec Codec // for what is written; every codec is read
+	// codec is for what is written; every codec is read.
+	codec Codec
 	zenc  *zstd.Encoder
 	zdec  *zstd.Decoder
 }

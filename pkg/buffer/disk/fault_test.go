@@ -350,7 +350,9 @@ func TestNoSpaceLeft(t *testing.T) {
 	if err := unix.Dup2(int(full.Fd()), int(s.commit.current.w.File.Fd())); err != nil {
 		t.Fatal(err)
 	}
-	if err := (message1{text: text(journaledBytes+1, 1)}).begin(s).Commit(context.Background()); !errors.Is(err, buffer.ErrFull) {
+	if err := (message1{text: text(journaledBytes+1, 1)}).begin(s).Commit(context.Background()); !errors.Is(
+		err, buffer.ErrFull,
+	) {
 		t.Fatalf("got %v, want ErrFull", err)
 	}
 	if st := s.Stats(); st.Full == "" {

@@ -12,7 +12,9 @@ import (
 )
 
 // errUnread ends a handover: who takes over knows by the highest number what it has, so no chunk may be left out.
-var errUnread = errors.New("something that waits can't be read, and nothing behind it is handed over before it can: look at the log")
+var errUnread = errors.New(
+	"something that waits can't be read, and nothing behind it is handed over before it can: look at the log",
+)
 
 // Owed implements buffer.Giver.
 func (s *Queue) Owed(ctx context.Context, yield func(*buffer.Handed) error) error {
@@ -36,7 +38,8 @@ func (s *Queue) Owed(ctx context.Context, yield func(*buffer.Handed) error) erro
 			s.mu.Unlock()
 			s.load(seg)
 			s.mu.Lock()
-			if !seg.loaded && !seg.gone { // load has logged why
+			if !seg.loaded && !seg.gone {
+				// Load has logged why.
 				s.mu.Unlock()
 				return fmt.Errorf("%w: segment %s", errUnread, seg.path)
 			}

@@ -151,15 +151,38 @@ func TestDamagedJournal(t *testing.T) {
 		says     string
 	}{
 		{"nothing", func(b []byte) []byte { return b }, nil, false, ""},
-		{"a chunk in the midst", func(b []byte) []byte { b[record+4096+500]++; return b }, []int{1}, true, "chunk 2: 1 events"},
+		{
+			"a chunk in the midst", func(b []byte) []byte { b[record+4096+500]++; return b },
+			[]int{1},
+			true,
+			"chunk 2: 1 events",
+		},
 		{"a record's head", func(b []byte) []byte { b[record]++; return b }, nil, true, "journal is damaged"},
-		{"the last chunk", func(b []byte) []byte { b[record+3*4096+500]++; return b }, []int{3}, false, "within a commit"},
-		{"the last record's head", func(b []byte) []byte { b[record+3*4096]++; return b }, nil, false, "within a commit"},
+		{
+			"the last chunk", func(b []byte) []byte { b[record+3*4096+500]++; return b },
+			[]int{3},
+			false,
+			"within a commit",
+		},
+		{
+			"the last record's head", func(b []byte) []byte { b[record+3*4096]++; return b }, nil, false,
+			"within a commit",
+		},
 		{"both beginnings", func(b []byte) []byte { clear(b[:record]); return b }, nil, true, "journal is damaged"},
-		{"its end is cut off", func(b []byte) []byte { return b[:record+2*4096+100] }, []int{2, 3}, true, "it is cut at 16484 bytes"},
+		{
+			"its end is cut off", func(b []byte) []byte { return b[:record+2*4096+100] },
+			[]int{2, 3},
+			true,
+			"it is cut at 16484 bytes",
+		},
 		{"all zeros", func(b []byte) []byte { clear(b); return b }, []int{0, 1, 2, 3}, false, ""},
 		{"empty", func([]byte) []byte { return nil }, []int{0, 1, 2, 3}, true, "it is cut at 0 bytes"},
-		{"garbage", func(b []byte) []byte { return []byte(text(len(b), 1)) }, []int{0, 1, 2, 3}, true, "it has no beginning"},
+		{
+			"garbage", func(b []byte) []byte { return []byte(text(len(b), 1)) },
+			[]int{0, 1, 2, 3},
+			true,
+			"it has no beginning",
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			cfg := testConfig(t.TempDir())
@@ -269,8 +292,8 @@ func fillDisk(t *testing.T, s *Queue) {
 	}
 }
 
-// Where a segment's file can't be written, what the journal holds of it stays there: it is handed out from memory, found
-// by the next start, and put into a file once that works.
+// Where a segment's file can't be written, what the journal holds of it stays there: it is handed out from memory,
+// found by the next start, and put into a file once that works.
 func TestStuckSegment(t *testing.T) {
 	for _, tc := range []struct {
 		name string
@@ -473,8 +496,8 @@ func TestJournaledValue(t *testing.T) {
 	}
 }
 
-// What all outputs are done with when the journal is put into the segment is not written there, but for what a start has
-// to know of its messages: sent again after a crash, they are recognised.
+// What all outputs are done with when the journal is put into the segment is not written there, but for what a start
+// has to know of its messages: sent again after a crash, they are recognised.
 func TestSettledIsNotKept(t *testing.T) {
 	cfg := testConfig(t.TempDir())
 	s := mustOpen(t, cfg, buffer.Options{})

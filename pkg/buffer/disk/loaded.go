@@ -22,18 +22,25 @@ const (
 // changes and w, which is the committer's. What stays in memory of a segment that nobody reads is
 // sum and done: some hundred bytes.
 type segmentState struct {
-	first     uint64
-	path      string
-	n         uint32          // sequence numbers from first on that it covers
-	sealed    bool            // nothing will be added
-	gone      bool            // its file is removed
-	broken    bool            // its index can't be read: what it holds waits for the next start
-	lost      map[uint64]bool // chunks found damaged, by sequence number; nil: none
-	unread    bool            // the disk refused to read some of it: its file stays for the next start
-	disk      int64
-	bytes     int64                  // of its chunks
-	sum       map[*partition]*demand // what is wanted of it
-	liveBytes map[uint32]int64       // bytes of it that are wanted, by cluster; see tenant
+	first uint64
+	path  string
+	n     uint32 // sequence numbers from first on that it covers
+	// sealed says that nothing will be added.
+	sealed bool
+	// gone says that its file is removed.
+	gone bool
+	// broken says that its index can't be read: what it holds waits for the next start.
+	broken bool
+	lost   map[uint64]bool // chunks found damaged, by sequence number; nil: none
+	// unread says that the disk refused to read some of it: its file stays for the next start.
+	unread bool
+	disk   int64
+	// bytes is that of its chunks.
+	bytes int64
+	// sum is what is wanted of it.
+	sum map[*partition]*demand
+	// liveBytes are bytes of it that are wanted, by cluster; see tenant.
+	liveBytes map[uint32]int64
 	done      map[*source]bitmap
 	dirty     map[*source]bool // done is not in state.db yet
 	// newest is when its last chunk was stored.
@@ -41,7 +48,8 @@ type segmentState struct {
 	// touched is when an output last finished something of it.
 	touched time.Time
 
-	w *segment.Writer // nil: sealed, or not written to any more
+	// w may be nil: sealed, or not written to any more.
+	w *segment.Writer
 	// fresh is the last chunks, by sequence number less first, that are in the journal and not in the file.
 	fresh  map[uint32][]byte
 	tails  resend.Tails // while it is written
@@ -63,7 +71,8 @@ type loadedIndex struct {
 // demand is what one output wants of one cluster's chunks in a segment.
 type demand struct {
 	counts
-	oldest int64 // when the first was stored
+	// oldest is when the first was stored.
+	oldest int64
 }
 
 // end returns the sequence number after the segment's last.

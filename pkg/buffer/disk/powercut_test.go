@@ -44,7 +44,8 @@ func TestPowerCut(t *testing.T) {
 	t.Logf("AGG_SEED=%d", seed)
 	start, ledger := &disktrace.State{Dir: map[string]*disktrace.State{}}, []mark(nil)
 	must := []string{
-		"make queue", "make lock", "replace journal", "replace state.db", "replace seg", "remove seg", "replace dead", "remove dead",
+		"make queue", "make lock", "replace journal", "replace state.db", "replace seg", "remove seg", "replace dead",
+		"remove dead",
 		"replace retry", "remove retry",
 	}
 	for round := range 2 {

@@ -15,8 +15,9 @@ type tenant struct {
 	name   string
 	number uint32
 	used   int64
-	from   uint64 // nothing before this chunk can be dropped, but for what is handed out
-	quota  admission.Quota
+	// from is nothing before this chunk can be dropped, but for what is handed out.
+	from  uint64
+	quota admission.Quota
 }
 
 func (s *Queue) newTenant(name string, number uint32) *tenant {

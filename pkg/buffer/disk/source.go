@@ -25,32 +25,39 @@ type source struct {
 	configured bool // Source was called: the output is configured
 	pending    counts
 	quota      admission.Quota
-	partitions map[string]*partition // by cluster
+	// partitions are by cluster.
+	partitions map[string]*partition
 	// ring is those with something to hand out.
 	ring fair.Ring[*partition]
 	// wake is closed when there is something new; nil: nobody waits.
 	wake    chan struct{}
 	turn    buffer.FreshTurn
-	reading string         // names a read for beat
-	beat    heartbeat.Loop // of whom Next reads for
+	reading string // names a read for beat
+	// beat is that of whom Next reads for.
+	beat heartbeat.Loop
 }
 
 // partition is what waits for one output from one cluster: a queue in order of sequence.
 type partition struct {
-	src      *source
-	cluster  string
-	number   uint32 // of the cluster
-	pending  counts // with what is handed out
+	src     *source
+	cluster string
+	// number is that of the cluster.
+	number uint32
+	// pending is with what is handed out.
+	pending  counts
 	inFlight map[uint64]*lease
-	returned []*lease // given back, ascending; without their memory
-	next     uint64   // of the chunks before it only inFlight and returned ones are left
+	// returned is given back, ascending; without their memory.
+	returned []*lease
+	// next is that of the chunks before it only inFlight and returned ones are left.
+	next uint64
 	// passed is when the chunk before next was stored.
 	passed int64
 	// fresh is the sequence number before which chunks that are new were handed out; from is where that began.
 	fresh, from uint64
 	turn        fair.Turn[*partition]
 	held        bool // by Hold: not in the ring
-	again       bool // what first has returned last was given back before
+	// again says that what first has returned last was given back before.
+	again bool
 	fates
 }
 
@@ -58,15 +65,20 @@ type partition struct {
 type fates struct {
 	appended counts
 	done     counts
-	dropped  counts // by drop_oldest
-	purged   counts
-	lost     counts // damaged on disk
-	found    counts // pending at the start
-	requeued counts // of appended: dead letters that are sent again
-	moved    counts // of done: sent to another output
-	rest     counts // of appended: left of chunks that were settled in part
-	adopted  counts // of appended: handed over by another queue
-	given    counts // handed over to another queue
+	// dropped is by drop_oldest.
+	dropped counts
+	purged  counts
+	lost    counts // damaged on disk
+	found   counts // pending at the start
+	// requeued is what of appended are dead letters that are sent again.
+	requeued counts
+	// moved is what of done was sent to another output.
+	moved counts
+	// rest is what of appended was left of chunks that were settled in part.
+	rest counts
+	// adopted is what of appended another queue has handed over.
+	adopted counts
+	given   counts // handed over to another queue
 }
 
 // lease is a chunk that was handed out.
@@ -99,7 +111,9 @@ func (s *Queue) source(output string) *source {
 			s: s, name: output, partitions: map[string]*partition{}, ring: fair.NewRing[*partition](turnBytes),
 			reading: "a read for output " + output + " from " + s.dir,
 		}
-		src.quota = admission.Quota{What: "output " + output, Limit: s.limitsOf.Outputs[output], Used: &src.pending.bytes}
+		src.quota = admission.Quota{
+			What: "output " + output, Limit: s.limitsOf.Outputs[output], Used: &src.pending.bytes,
+		}
 		src.quota.Drop = func() bool { return s.dropChunk(src) }
 		s.sources[output] = src
 	}
@@ -208,8 +222,8 @@ func (src *source) pick() (l *partition, seg *segmentState, i int) {
 	return nil, nil, 0
 }
 
-// choose returns where the partition's next chunk to hand out lies, and takes it off: the oldest, or where older ones wait
-// and it is their turn, one of those that are new.
+// choose returns where the partition's next chunk to hand out lies, and takes it off: the oldest, or where older ones
+// wait and it is their turn, one of those that are new.
 func (l *partition) choose() (*segmentState, int) {
 	turn, now := &l.src.turn, l.src.s.now()
 	if turn.Share <= 0 || l.passed == 0 || len(l.returned) > 0 || now.Sub(time.Unix(0, l.passed)) < buffer.FreshAge {
@@ -269,7 +283,11 @@ func (l *partition) handed(seq uint64) bool {
 	if l.from == 0 || seq < l.from {
 		return false
 	}
-	_, back := slices.BinarySearchFunc(l.returned, seq, func(b *lease, seq uint64) int { return cmp.Compare(b.seq, seq) })
+	_, back := slices.BinarySearchFunc(l.returned, seq, func(
+		b *lease, seq uint64,
+	) int {
+		return cmp.Compare(b.seq, seq)
+	})
 	return back || l.inFlight[seq] != nil
 }
 
@@ -319,7 +337,8 @@ func (l *partition) peek(seg *segmentState) (int, bool) {
 	i := sort.Search(len(seg.entries), func(i int) bool { return uint64(seg.entries[i].Seq) >= from })
 	for ; i < len(seg.entries); i++ {
 		e := &seg.entries[i]
-		if e.Cluster == l.number && !done.has(e.Seq) && l.src.s.sets[e.Set].has(l.src) && !l.handed(seg.first+uint64(e.Seq)) {
+		if e.Cluster == l.number && !done.has(e.Seq) && l.src.s.sets[e.Set].has(l.src) &&
+			!l.handed(seg.first+uint64(e.Seq)) {
 			return i, true
 		}
 	}

@@ -27,12 +27,13 @@ import (
 //	dead/      dead letters: see package deadletter/disk
 //	*.corrupt  what was found damaged, as it was found; never read again
 type Queue struct {
-	cfg   buffer.Config
-	opts  buffer.Options
-	log   zerolog.Logger
-	now   func() time.Time
-	dir   string
-	place *directory.Directory // at dir
+	cfg  buffer.Config
+	opts buffer.Options
+	log  zerolog.Logger
+	now  func() time.Time
+	dir  string
+	// place is the one at dir.
+	place *directory.Directory
 	identity
 	memory  pack.Memory
 	resends *resend.Window
@@ -42,8 +43,9 @@ type Queue struct {
 	commit  *committer
 	clean   *cleaner
 
-	mu      sync.Mutex // guards what follows; no disk is touched under it: see the package's documentation
-	pending int64      // chunks, each counted for every output that wants it
+	mu sync.Mutex // guards what follows; no disk is touched under it: see the package's documentation
+	// pending counts chunks, each counted for every output that wants it.
+	pending int64
 	closed  bool
 	names
 	segmentTable
@@ -52,32 +54,40 @@ type Queue struct {
 
 // identity is what tells this queue, and this run of it, from others.
 type identity struct {
-	queueID   [16]byte // of this directory, for event ids
-	connEpoch uint64   // makes connections' numbers unique over restarts
-	salt      uint64   // see package chunk
+	// queueID is that of this directory, for event ids.
+	queueID   [16]byte
+	connEpoch uint64 // makes connections' numbers unique over restarts
+	salt      uint64 // see package chunk
 }
 
 // names are the clusters and outputs that the queue has seen, which never leave.
 type names struct {
-	limitsOf buffer.Limits // in force
-	clusters []*tenant     // by number
+	// limitsOf returns the limits in force.
+	limitsOf buffer.Limits
+	// clusters are by number.
+	clusters []*tenant
 	numbers  map[string]uint32
-	sets     []*outputSet // by number
-	setOf    map[string]uint32
-	sources  map[string]*source
+	// sets are by number.
+	sets    []*outputSet
+	setOf   map[string]uint32
+	sources map[string]*source
 }
 
 // segmentTable is the queue's files.
 type segmentTable struct {
-	segs []*segmentState // ascending
-	next uint64          // sequence number; only the committer changes it
+	// segs are ascending.
+	segs []*segmentState
+	next uint64 // sequence number; only the committer changes it
 	// began is what next was at the start: chunks before it are of earlier runs.
-	began   uint64
-	clock   uint64 // ascends with each use of a segment
-	loadedN int    // entries of indexes in memory
-	disk    int64  // bytes that segments take
-	keep    keep
-	forget  []statefile.Key // of segments that are gone
+	began uint64
+	clock uint64 // ascends with each use of a segment
+	// loadedN counts entries of indexes in memory.
+	loadedN int
+	// disk counts bytes that segments take.
+	disk int64
+	keep keep
+	// forget is that of segments that are gone.
+	forget []statefile.Key
 }
 
 // keep is from which sequence numbers on segments stay though nobody wants what they hold, as a start after a crash has

@@ -6,15 +6,18 @@ import "slices"
 
 // Ring is those who take turns. It is not safe for concurrent use.
 type Ring[T any] struct {
-	quantum int64 // bytes
+	// quantum is in bytes.
+	quantum int64
 	members []*Turn[T]
-	at      int // whose turn it is
+	// at is whose turn it is.
+	at int
 }
 
 // Turn is one who may be in a ring.
 type Turn[T any] struct {
-	Value   T
-	deficit int64 // bytes left of the turn; below 0 after a piece that was larger
+	Value T
+	// deficit counts bytes left of the turn; below 0 after a piece that was larger.
+	deficit int64
 	in      bool
 }
 

@@ -52,7 +52,8 @@ func cluster(b *testing.B) (urls []string) {
 	return urls
 }
 
-// BenchmarkReplicated stores chunks of some events each through three servers, from many connections, and delivers them.
+// BenchmarkReplicated stores chunks of some events each through three servers, from many connections, and delivers
+// them.
 func BenchmarkReplicated(b *testing.B) {
 	for _, tc := range []struct {
 		name           string
@@ -82,7 +83,8 @@ func BenchmarkReplicated(b *testing.B) {
 					batch := q.NewBatch(uint64(conn))
 					for i := next.Add(1); i <= int64(b.N); i = next.Add(1) {
 						batch.Begin(buffer.Message{
-							Cluster: "c", Tag: fmt.Sprint("t", conn), Chunk: fmt.Sprint("id", i), Outputs: []string{"o"},
+							Cluster: "c", Tag: fmt.Sprint("t", conn), Chunk: fmt.Sprint("id", i),
+							Outputs: []string{"o"},
 						})
 						batch.Add(all, tc.events, true)
 						if err := batch.Commit(context.Background()); err != nil {
@@ -114,7 +116,8 @@ func benchEntries(n int) (all []byte) {
 			`"kubernetes":{"pod_name":"web-%d","namespace_name":"shop","container_name":"web","host":"node-17"}}`,
 			i%60, i*7919%1_000_000, i*31%9973, i*17%4096, i%40)
 		record := append([]byte{0x81, 0xa3, 'l', 'o', 'g', 0xda, byte(len(text) >> 8), byte(len(text))}, text...)
-		all = event.AppendEntry(all, event.AppendTime(nil, event.Time{Sec: 1_700_000_000, Nsec: uint32(i)}), nil, record)
+		all = event.AppendEntry(all, event.AppendTime(nil, event.Time{Sec: 1_700_000_000, Nsec: uint32(i)}), nil,
+			record)
 	}
 	return all
 }

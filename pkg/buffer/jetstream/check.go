@@ -26,8 +26,10 @@ const (
 // Finding is one thing that Check has looked at.
 type Finding struct {
 	Severity Severity
-	Subject  string // what was looked at: "nats://nats-0:4222", "stream AGGREGATOR"
-	Text     string // what is so, and what to do where that is not fine
+	// Subject is what was looked at: "nats://nats-0:4222", "stream AGGREGATOR".
+	Subject string
+	// Text is what is so, and what to do where that is not fine.
+	Text string
 }
 
 const (
@@ -69,9 +71,10 @@ func Check(ctx context.Context, cfg buffer.Config, o Options) []Finding {
 	c.account(ctx, nc)
 	c.stream(ctx)
 	c.ids()
-	c.add(Warning, "sync_interval", "servers do not tell it: NATS acknowledges before it has synced to disk, every two "+
-		"minutes by default, so that the power of several servers at once may take what was acknowledged. Write "+
-		"`sync_interval: always` in the jetstream block of each, or have them in three zones")
+	c.add(Warning, "sync_interval",
+		"servers do not tell it: NATS acknowledges before it has synced to disk, every two "+
+			"minutes by default, so that the power of several servers at once may take what was acknowledged. Write "+
+			"`sync_interval: always` in the jetstream block of each, or have them in three zones")
 	return c.found
 }
 

@@ -1,3 +1,3 @@
-// Package jetstream is the queue on NATS JetStream: servers that replicate it hold it, and any number of processes share
-// it.
+// Package jetstream is the queue on NATS JetStream: servers that replicate it hold it, and any number of processes
+// share it.
 package jetstream

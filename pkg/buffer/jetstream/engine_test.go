@@ -213,7 +213,8 @@ func TestPieces(t *testing.T) {
 		var got []byte
 		first, key := 0, event.PartKeyOfChunk("c", "t", "id")
 		for c, _ := e.next(b, 2*ackWait); c != nil; c, _ = e.next(b, 2*ackWait) {
-			if len(c.Parts) != 1 || c.Parts[0].First != first || c.Parts[0].Key != key || len(c.Entries) > maxPieceSize {
+			if len(c.Parts) != 1 || c.Parts[0].First != first || c.Parts[0].Key != key ||
+				len(c.Entries) > maxPieceSize {
 				t.Errorf("%d bytes with parts %+v, want the first event to be %d", len(c.Entries), c.Parts, first)
 			}
 			first += c.Events

@@ -79,7 +79,8 @@ type group struct {
 	root string
 
 	memberMu sync.Mutex
-	kv       jetstream.KeyValue // nil: not there yet
+	// kv may be nil: not there yet.
+	kv       jetstream.KeyValue
 	mine     memo
 	members  map[string]*member // others
 	base     base
@@ -175,7 +176,8 @@ func (g *group) Ask(ctx context.Context, request []byte) (answers []buffer.Answe
 	if err != nil {
 		return nil
 	}
-	defer func() { _ = sub.Unsubscribe() }() // a connection that is closed has none
+	// A connection that is closed has none.
+	defer func() { _ = sub.Unsubscribe() }()
 	m := nats.NewMsg(g.root + "ask")
 	m.Reply, m.Data = inbox, request
 	m.Header.Set(headerName, g.self)
@@ -212,7 +214,8 @@ func (g *group) Listen(topic string, f func([]byte)) (stop func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen to the group about %s: %w", topic, err)
 	}
-	return func() { _ = sub.Unsubscribe() }, nil // a connection that is closed has none
+	// A connection that is closed has none.
+	return func() { _ = sub.Unsubscribe() }, nil
 }
 
 // heard takes in an entry of the bucket, and reports whether what was counted has changed.
@@ -443,7 +446,8 @@ func (g *group) List(ctx context.Context, prefix string) (map[string][]byte, err
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = w.Stop() }() // what it held is gone with it
+	// What it held is gone with it.
+	defer func() { _ = w.Stop() }()
 	all := map[string][]byte{}
 	for {
 		select {

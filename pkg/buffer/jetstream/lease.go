@@ -31,24 +31,31 @@ const (
 )
 
 // ackWait is how long the servers wait for word of a message that they have handed out before others get it: so long it
-// takes after a process has died. Word is sent once the last is a third of that old, which is looked at an eighth of it:
-// most chunks are finished sooner, and cost none.
+// takes after a process has died. Word is sent once the last is a third of that old, which is looked at an eighth of
+// it: most chunks are finished sooner, and cost none.
 const ackWait = 8 * time.Second
 
 // lease is a message that the servers have handed out to this process. Guarded by Queue.mu, but for what never changes.
 type lease struct {
-	p         *partition
-	seq       uint64 // in the stream
-	delivered uint64 // how many times
-	reply     string // where word of it goes
-	data      []byte // sealed: see package chunk
-	at        time.Time
+	p *partition
+	// seq is in the stream.
+	seq uint64
+	// delivered is how many times.
+	delivered uint64
+	// reply is where word of it goes.
+	reply string
+	data  []byte // sealed: see package chunk
+	at    time.Time
 
-	count   buffer.Count // as of open; before, only its size is known
-	again   bool         // it was handed out before
-	touched time.Time    // when the servers had word of it last
+	// count is as of open; before, only its size is known.
+	count buffer.Count
+	// again says that it was handed out before.
+	again bool
+	// touched is when the servers had word of it last.
+	touched time.Time
 	chunk   *event.Chunk
-	memory  []byte // of chunk's entries; nil: it was shed
+	// memory is that of chunk's entries; nil: it was shed.
+	memory []byte
 }
 
 func (l *lease) size() int64 { return int64(len(l.data)) }
@@ -66,14 +73,16 @@ type partition struct {
 	src     *source
 	place   subject.Place
 	subject string
-	inbox   string // where it is told what becomes of its requests
+	// inbox is where it is told what becomes of its requests.
+	inbox string
 
 	turn       fair.Turn[*partition]
 	held       bool
 	ready      []*lease // fetched, ascending
 	readyBytes int64
-	opening    int    // leases that are handed out, or about to be
-	purged     uint64 // what comes up to this number was purged
+	opening    int // leases that are handed out, or about to be
+	// purged is what comes up to this number was purged.
+	purged uint64
 
 	puller
 }
@@ -206,12 +215,13 @@ func (q *Queue) send(reply, what string) {
 	q.say(w)
 }
 
-// unconfirmed is word that a message is finished, until the servers have confirmed it: it is lost where the one dies that
-// it was sent to, and then others would get the message too.
+// unconfirmed is word that a message is finished, until the servers have confirmed it: it is lost where the one dies
+// that it was sent to, and then others would get the message too.
 type unconfirmed struct {
 	word
-	at    time.Time // when it was said last
-	times int       // it was said again
+	// at is when it was said last.
+	at    time.Time
+	times int // it was said again
 }
 
 const (
@@ -287,8 +297,8 @@ func (q *Queue) speak() {
 	}
 }
 
-// sendWords sends what there is to say. What the connection doesn't take is said again, where it has to be confirmed, or
-// asked for again.
+// sendWords sends what there is to say. What the connection doesn't take is said again, where it has to be confirmed,
+// or asked for again.
 func (q *Queue) sendWords() {
 	q.mu.Lock()
 	words := q.words

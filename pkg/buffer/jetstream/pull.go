@@ -36,15 +36,24 @@ const (
 
 // puller is how a partition gets what waits for it. Guarded by Queue.mu.
 type puller struct {
-	durable  string    // the consumer's name; "": it is not known to be there
-	making   bool      // it is being made
-	retry    time.Time // not before it is tried again
-	answered bool      // the servers have said something of what waits
-	pulling  bool      // a request is with the servers
-	heard    time.Time // when they last had something to say of it
-	left     int       // messages that it may still bring
-	room     int64     // bytes that it may still bring
-	more     int64     // bytes that the next one asks for, where one message is larger than usual
+	// durable is the consumer's name; "": it is not known to be there.
+	durable string
+	// making says that it is being made.
+	making bool
+	// retry is not before it is tried again.
+	retry time.Time
+	// answered says that the servers have said something of what waits.
+	answered bool
+	// pulling says that a request is with the servers.
+	pulling bool
+	// heard is when they last had something to say of it.
+	heard time.Time
+	// left counts messages that it may still bring.
+	left int
+	// room counts bytes that it may still bring.
+	room int64
+	// more counts bytes that the next one asks for, where one message is larger than usual.
+	more int64
 }
 
 func (q *Queue) inboxes() string { return "_INBOX." + hex.EncodeToString(q.process[:]) + "." }

@@ -103,8 +103,8 @@ func (q *Queue) purged(told []byte) {
 	q.forgetReady(place, upTo)
 }
 
-// forgetReady counts what was fetched from a place, up to the number, as purged, and returns how much that was, and what
-// is handed out. What is handed out is left to its holder. q.mu is held.
+// forgetReady counts what was fetched from a place, up to the number, as purged, and returns how much that was, and
+// what is handed out. What is handed out is left to its holder. q.mu is held.
 func (q *Queue) forgetReady(place subject.Place, upTo uint64) (ready, held buffer.Count) {
 	src := q.sources[sourceName{place.Output, place.Target}]
 	if src == nil || src.partitions[place.Cluster] == nil {

@@ -29,11 +29,14 @@ func (n need) total(cluster string) (all, of int64) {
 
 // shortage is why something has no room.
 type shortage struct {
-	why     string
-	cluster string                   // whose batches wait
-	policy  string                   // what is done about it
-	whole   bool                     // it is the whole queue that is full
-	drops   func(subject.Place) bool // what may be dropped to make room
+	why string
+	// cluster is whose batches wait.
+	cluster string
+	// policy is what is done about it.
+	policy string
+	// whole says that it is the whole queue that is full.
+	whole bool
+	drops func(subject.Place) bool // what may be dropped to make room
 }
 
 // reserve waits until there is room for all of n, as the policy says, and reserves it: see unreserve. It drops what is
@@ -124,7 +127,8 @@ func (q *Queue) short(n need) *shortage {
 		policy := cmp.Or(q.limits.ClusterWhenFull[p.Cluster], q.limits.WhenFull)
 		if most := q.maxSize(); q.usage.total > 0 && q.usage.total+all > most {
 			return &shortage{
-				fmt.Sprintf("%s wait, and buffer.max_size is %s", humanize.Bytes(float64(q.usage.total)), humanize.Bytes(float64(most))),
+				fmt.Sprintf("%s wait, and buffer.max_size is %s", humanize.Bytes(float64(q.usage.total)),
+					humanize.Bytes(float64(most))),
 				p.Cluster, policy, true, func(subject.Place) bool { return true },
 			}
 		}

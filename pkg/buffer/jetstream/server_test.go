@@ -13,8 +13,8 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 )
 
-// newServer starts a server in this process that keeps its streams in dir. It listens nowhere: connections are pipes, so
-// that it may live in a bubble of package synctest, with its time.
+// newServer starts a server in this process that keeps its streams in dir. It listens nowhere: connections are pipes,
+// so that it may live in a bubble of package synctest, with its time.
 func newServer(dir string) (*server.Server, error) {
 	s, err := server.NewServer(&server.Options{
 		DontListen: true, NoSigs: true, NoLog: true, JetStream: true, StoreDir: dir, MaxPayload: 8 << 20,

@@ -28,13 +28,16 @@ type sourceName struct{ output, target string }
 
 // source is what waits for an output or aside for a target. Guarded by Queue.mu.
 type source struct {
-	q          *Queue
-	name       sourceName
-	asked      bool
-	partitions map[string]*partition // by cluster
-	ring       fair.Ring[*partition] // of those with something ready
-	mine       map[uint64]*lease     // all leases, by the number in the stream
-	out        map[*event.Chunk]*lease
+	q     *Queue
+	name  sourceName
+	asked bool
+	// partitions are by cluster.
+	partitions map[string]*partition
+	// ring is that of those with something ready.
+	ring fair.Ring[*partition]
+	// mine is all leases, by the number in the stream.
+	mine map[uint64]*lease
+	out  map[*event.Chunk]*lease
 	// changed is closed when something is ready.
 	changed chan struct{}
 	// wanted is when somebody last asked for a chunk, and wanting how many do.

@@ -30,13 +30,15 @@ type Queue struct {
 
 	mu sync.Mutex
 	// changed is closed when there is something new, or room.
-	changed   chan struct{}
-	closed    bool
-	seq       uint64
-	limits    buffer.Limits
-	stored    []*stored // ascending, and wanted by somebody
-	sources   map[name]*source
-	requeued  map[uint64]bool // by dead letter
+	changed chan struct{}
+	closed  bool
+	seq     uint64
+	limits  buffer.Limits
+	// stored is ascending, and wanted by somebody.
+	stored  []*stored
+	sources map[name]*source
+	// requeued is by dead letter.
+	requeued  map[uint64]bool
 	batches   uint64
 	waiting   int
 	whyFull   string
@@ -50,8 +52,9 @@ type name struct{ output, target string }
 type stored struct {
 	chunk  event.Chunk
 	wanted map[*source]bool
-	out    map[*source]*event.Chunk // what is handed out of it
-	again  map[*source]bool
+	// out is what is handed out of it.
+	out   map[*source]*event.Chunk
+	again map[*source]bool
 }
 
 func (c *stored) size() int64 { return int64(len(c.chunk.Entries)) }

@@ -14,10 +14,11 @@ import (
 
 // source is what waits for an output or aside for a target. Guarded by Queue.mu.
 type source struct {
-	q          *Queue
-	name       name
-	asked      bool
-	partitions map[string]*partition // by cluster
+	q     *Queue
+	name  name
+	asked bool
+	// partitions are by cluster.
+	partitions map[string]*partition
 	ring       fair.Ring[*partition]
 	turn       buffer.FreshTurn
 }

@@ -87,8 +87,8 @@ func decode(id uint64, value []byte, entry bool) (deadletter.Letter, error) {
 // maxEntry is more than any letter's entry has.
 const maxEntry = 1 << 30
 
-// subjectOf returns the subject of a letter: what letters are counted by, and its number of events, so that the servers'
-// count of messages by subject is one of events too.
+// subjectOf returns the subject of a letter: what letters are counted by, and its number of events, so that the
+// servers' count of messages by subject is one of events too.
 func (s *Store) subjectOf(l *deadletter.Letter) string {
 	return s.o.Prefix + "." + token(l.Output) + "." + token(l.Cluster) + "." + token(l.Reason) + "." +
 		strconv.Itoa(l.Events)

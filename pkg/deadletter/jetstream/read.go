@@ -100,7 +100,8 @@ func (s *Store) filterSubject(f *deadletter.Filter) string {
 		}
 		return token(name)
 	}
-	return s.o.Prefix + "." + part(f.Output, f.Output != "" || f.NoOutput) + "." + part(f.Cluster, f.Cluster != "") + "." +
+	return s.o.Prefix + "." + part(f.Output, f.Output != "" || f.NoOutput) + "." + part(f.Cluster, f.Cluster != "") +
+		"." +
 		part(f.Reason, f.Reason != "") + ".*"
 }
 

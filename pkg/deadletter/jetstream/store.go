@@ -42,11 +42,12 @@ type Options struct {
 	Conn      *nats.Conn
 	JetStream jetstream.JetStream
 	Stream    string // its name
-	Prefix    string // of its subjects
-	Replicas  int
-	Config    deadletter.Config
-	Notes     Notes
-	Log       zerolog.Logger
+	// Prefix is that of its subjects.
+	Prefix   string
+	Replicas int
+	Config   deadletter.Config
+	Notes    Notes
+	Log      zerolog.Logger
 	// Now is the clock.
 	Now func() time.Time
 }
@@ -72,9 +73,10 @@ type Store struct {
 	mu     sync.Mutex
 	closed bool
 	cfg    deadletter.Config
-	stats  deadletter.Stats // what is counted, and what the servers said last
-	last   uint64           // number of the newest letter, as far as known
-	tried  uint64           // Adds, for ids that nothing else makes
+	// stats is what is counted, and what the servers said last.
+	stats deadletter.Stats
+	last  uint64 // number of the newest letter, as far as known
+	tried uint64 // Adds, for ids that nothing else makes
 	// requeueing are letters that this process sends again.
 	requeueing map[uint64]bool
 }
@@ -111,7 +113,8 @@ func (s *Store) Prepare(ctx context.Context) error {
 	got := found.CachedInfo().Config
 	if got.Retention != want.Retention || got.Discard != want.Discard || !slices.Equal(got.Subjects, want.Subjects) ||
 		got.MaxAge != 0 || got.MaxMsgs > 0 || got.MaxMsgsPerSubject > 0 {
-		return fmt.Errorf("stream %s was made with other settings than the dead letters need (retention %v, discard %v, "+
+		return fmt.Errorf("stream %s was made with other settings than the dead letters need (retention %v, "+
+			"discard %v, "+
 			"subjects %v): delete it if nobody needs it", want.Name, got.Retention, got.Discard, got.Subjects)
 	}
 	return s.refresh(ctx)
@@ -322,7 +325,8 @@ func (s *Store) freshID() string {
 func (s *Store) publish(ctx context.Context, m *nats.Msg, id string) (known uint64, err error) {
 	for try := 0; ; try++ {
 		attempt, cancel := context.WithTimeout(ctx, requestWithin)
-		ack, err := s.o.JetStream.PublishMsg(attempt, m, jetstream.WithMsgID(id), jetstream.WithExpectStream(s.o.Stream))
+		ack, err := s.o.JetStream.PublishMsg(attempt, m, jetstream.WithMsgID(id),
+			jetstream.WithExpectStream(s.o.Stream))
 		cancel()
 		var api *jetstream.APIError
 		switch {
@@ -394,7 +398,8 @@ func idsOf(note []byte) (ids []uint64) {
 
 // Delete implements deadletter.Store.
 func (s *Store) Delete(ctx context.Context, ids ...uint64) (int, error) {
-	defer func() { _ = s.refresh(ctx) }() // the keeper counts later, where that does not work now
+	// The keeper counts later, where that does not work now.
+	defer func() { _ = s.refresh(ctx) }()
 	return s.remove(ctx, ids...)
 }
 

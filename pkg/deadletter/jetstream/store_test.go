@@ -99,7 +99,8 @@ func serve(t *testing.T, payload int32) func(cfg deadletter.Config, n Notes) *St
 			t.Fatal(err)
 		}
 		store := New(Options{
-			Conn: nc, JetStream: js, Stream: "Q_DEAD", Prefix: "Q.dead", Replicas: 1, Config: cfg, Notes: n, Now: time.Now,
+			Conn: nc, JetStream: js, Stream: "Q_DEAD", Prefix: "Q.dead", Replicas: 1, Config: cfg, Notes: n,
+			Now: time.Now,
 		})
 		if err := store.Prepare(t.Context()); err != nil {
 			t.Fatal(err)
@@ -121,7 +122,9 @@ func TestShared(t *testing.T) {
 	open, n := serve(t, 1<<20), newNotes()
 	a, b := open(deadletter.Config{}, n), open(deadletter.Config{}, n)
 	ctx := t.Context()
-	letter := deadletter.Letter{Output: "o", Cluster: "c", Reason: "rejected", EventID: "e", Events: 3, Entry: []byte("x")}
+	letter := deadletter.Letter{
+		Output: "o", Cluster: "c", Reason: "rejected", EventID: "e", Events: 3, Entry: []byte("x"),
+	}
 	for _, s := range []*Store{a, b, a} {
 		if err := s.Add(ctx, []deadletter.Letter{letter}); err != nil {
 			t.Fatal(err)
@@ -145,7 +148,8 @@ func TestShared(t *testing.T) {
 		t.Fatalf("%+v: %v", done, err)
 	}
 	release()
-	if letters, _, err := b.Page(ctx, deadletter.Filter{}, deadletter.Page{Limit: 9}); err != nil || len(letters) != 1 ||
+	if letters, _, err := b.Page(ctx, deadletter.Filter{}, deadletter.Page{Limit: 9}); err != nil ||
+		len(letters) != 1 ||
 		letters[0].ID == upTo {
 		t.Errorf("%+v: %v", letters, err)
 	}
@@ -159,7 +163,9 @@ func TestTooLargeForOne(t *testing.T) {
 	s := serve(t, 256<<10)(deadletter.Config{}, newNotes())
 	raw := make([]byte, 700<<10)
 	_, _ = rand.NewChaCha8([32]byte{1}).Read(raw) // never fails
-	if err := s.Add(t.Context(), []deadletter.Letter{{Cluster: "c", Reason: "unreadable", Events: 2, Entry: raw}}); err != nil {
+	if err := s.Add(t.Context(), []deadletter.Letter{
+		{Cluster: "c", Reason: "unreadable", Events: 2, Entry: raw},
+	}); err != nil {
 		t.Fatal(err)
 	}
 	letters, _, err := s.Page(t.Context(), deadletter.Filter{}, deadletter.Page{Limit: 9})
@@ -209,12 +215,15 @@ func TestSubject(t *testing.T) {
 	} {
 		subject := s.subjectOf(&l)
 		k, n, ok := s.parse(subject)
-		if !ok || k != (deadletter.Key{Output: l.Output, Cluster: l.Cluster, Reason: l.Reason}) || n != int64(l.Events) ||
+		if !ok || k != (deadletter.Key{Output: l.Output, Cluster: l.Cluster, Reason: l.Reason}) ||
+			n != int64(l.Events) ||
 			strings.ContainsAny(subject, "*> ") {
 			t.Errorf("%q is %+v, %d", subject, k, n)
 		}
 	}
-	for _, text := range []string{"", "Q.dead.a.b.c", "Q.dead.a.b.c.x", "Q.dead.=6.b.c.1", "X.dead.a.b.c.1", "Q.dead.a.b.c.-1"} {
+	for _, text := range []string{
+		"", "Q.dead.a.b.c", "Q.dead.a.b.c.x", "Q.dead.=6.b.c.1", "X.dead.a.b.c.1", "Q.dead.a.b.c.-1",
+	} {
 		if k, _, ok := s.parse(text); ok {
 			t.Errorf("%q is %+v", text, k)
 		}

@@ -17,11 +17,13 @@ type Store struct {
 	// working is one purge or requeue at a time.
 	working sync.Mutex
 
-	mu      sync.Mutex
-	letters []deadletter.Letter // ascending
+	mu sync.Mutex
+	// letters are ascending.
+	letters []deadletter.Letter
 	last    uint64
 	cfg     deadletter.Config
-	stats   deadletter.Stats // what is counted
+	// stats is what is counted.
+	stats deadletter.Stats
 }
 
 // Add implements deadletter.Store.

@@ -382,18 +382,21 @@ func TestRulesStats(t *testing.T) {
 		[]Route{
 			{Name: "other", Match: tagged("x"), Outputs: []string{"s3"}, When: when(t, `true`)},
 			{Name: "r", Match: always, When: when(t, `record.n < 290`), Outputs: []string{"es"}, Steps: []filter.Stage{
-				{Kind: "a", When: when(t, `record.n < 200`), Step: stepFunc(func(*filter.Event) (filter.Verdict, error) {
-					n++
-					switch {
-					case n%10 == 0:
-						return filter.Drop, nil
-					case n%10 == 1:
-						return filter.Dead, nil
-					case n%10 < 4:
-						return filter.Keep, errors.New("no")
-					}
-					return filter.Keep, nil
-				})},
+				{
+					Kind: "a", When: when(t, `record.n < 200`),
+					Step: stepFunc(func(*filter.Event) (filter.Verdict, error) {
+						n++
+						switch {
+						case n%10 == 0:
+							return filter.Drop, nil
+						case n%10 == 1:
+							return filter.Dead, nil
+						case n%10 < 4:
+							return filter.Keep, errors.New("no")
+						}
+						return filter.Keep, nil
+					}),
+				},
 				{Kind: "b", Step: setStep("x")},
 			}},
 		}, false)
@@ -436,11 +439,16 @@ func (s *nowhere) Dead(*filter.Event, string) { s.n++ }
 
 func BenchmarkProcess(b *testing.B) {
 	r := New("es",
-		[]Route{{Match: always, When: when(b, `record.level != "debug"`), Outputs: []string{"es"}, Steps: []filter.Stage{
-			{Step: verdictStep(filter.Keep, nil)}, {Step: verdictStep(filter.Keep, nil)}, {Step: verdictStep(filter.Keep, nil)},
-		}}}, false)
-	e := filtertest.NewEvent(b, `{"log":"GET /api/v1/items?page=3 200 12ms","stream":"stdout","status":200,"level":"info",`+
-		`"kubernetes":{"pod_name":"web-7d4b9c6f5-x2x8p","namespace_name":"shop","labels":{"app":"web"}}}`)
+		[]Route{
+			{Match: always, When: when(b, `record.level != "debug"`), Outputs: []string{"es"}, Steps: []filter.Stage{
+				{Step: verdictStep(filter.Keep, nil)},
+				{Step: verdictStep(filter.Keep, nil)},
+				{Step: verdictStep(filter.Keep, nil)},
+			}},
+		}, false)
+	e := filtertest.NewEvent(b,
+		`{"log":"GET /api/v1/items?page=3 200 12ms","stream":"stdout","status":200,"level":"info",`+
+			`"kubernetes":{"pod_name":"web-7d4b9c6f5-x2x8p","namespace_name":"shop","labels":{"app":"web"}}}`)
 	ev := e.Event
 	out := &nowhere{}
 	b.ReportAllocs()

@@ -125,7 +125,9 @@ func TestTrace(t *testing.T) {
 					},
 					{
 						Kind: "kill", When: condition(t, "record.kill == true"),
-						Step: act{func(*filter.Event) (filter.Verdict, error) { return filter.Dead, errors.New("why") }},
+						Step: act{
+							func(*filter.Event) (filter.Verdict, error) { return filter.Dead, errors.New("why") },
+						},
 					},
 				},
 			},

@@ -12,8 +12,8 @@ type Watcher interface {
 	Taken(route string, e *filter.Event)
 	// Follows reports whether Saw is to be told of e, which a route took before.
 	Follows(e *filter.Event) bool
-	// Saw is told what a stage made of an event that it follows, as Trace's function is, but for Seen's Before, Time and
-	// Tag. Of one that a stage has held back it is told once more as it comes out of the stage.
+	// Saw is told what a stage made of an event that it follows, as Trace's function is, but for Seen's Before, Time
+	// and Tag. Of one that a stage has held back it is told once more as it comes out of the stage.
 	Saw(s Seen)
 }
 

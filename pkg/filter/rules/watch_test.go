@@ -38,13 +38,17 @@ func TestWatch(t *testing.T) {
 	rules := func() *Rules {
 		all := func(string, string) bool { return true }
 		return New("out", []Route{{
-			Name: "first", Match: all, When: condition(t, "record.n != 9"), Outputs: []string{"out"}, Steps: []filter.Stage{
+			Name: "first", Match: all, When: condition(t, "record.n != 9"), Outputs: []string{"out"},
+			Steps: []filter.Stage{
 				{
 					Kind: "drop", When: condition(t, "record.n == 5"),
 					Step: act{func(*filter.Event) (filter.Verdict, error) { return filter.Drop, nil }},
 				},
 				{Kind: "join", Joiner: &joinUpTo{}},
-				{Kind: "fail", Step: act{func(*filter.Event) (filter.Verdict, error) { return filter.Dead, errors.New("why") }}},
+				{
+					Kind: "fail",
+					Step: act{func(*filter.Event) (filter.Verdict, error) { return filter.Dead, errors.New("why") }},
+				},
 			},
 		}}, false)
 	}
@@ -76,7 +80,8 @@ func TestWatch(t *testing.T) {
 			some{looks: true, numbers: []int{0, 2}},
 			[]string{
 				"taken [0] first", " [0] drop skipped made", " [0] join held made",
-				"taken [1] first", " [0 1] join made", " [0 1] fail dead why made", "dead [0 1] filter", "dead [] filter",
+				"taken [1] first", " [0 1] join made", " [0 1] fail dead why made", "dead [0 1] filter",
+				"dead [] filter",
 				"taken [2] first", " [2] drop drop made", "dropped 2 filter",
 				"dead [3] unrouted",
 				"taken [4] first", "dead [4] filter",

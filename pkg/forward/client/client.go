@@ -18,11 +18,15 @@ import (
 
 // Config says how to reach a Forward server.
 type Config struct {
-	Address     string        // host, host:port or unix:/path; the port is 24224 where none is given
-	TLS         *tls.Config   // nil: plain; its ServerName is Address's host where empty
-	Login       *Login        // nil: the server has no shared key
-	DialTimeout time.Duration // for connecting, TLS and login together; 0: 10 s
-	Timeout     time.Duration // for each write, and for each ack once it is waited for; 0: 60 s
+	Address string // host, host:port or unix:/path; the port is 24224 where none is given
+	// TLS may be nil: plain; its ServerName is Address's host where empty.
+	TLS *tls.Config
+	// Login may be nil: the server has no shared key.
+	Login *Login
+	// DialTimeout is for connecting, TLS and login together; 0: 10 s.
+	DialTimeout time.Duration
+	// Timeout is for each write, and for each ack once it is waited for; 0: 60 s.
+	Timeout time.Duration
 
 	// Connect makes the connection below TLS; nil: a net.Dialer does.
 	Connect func(ctx context.Context, network, address string) (net.Conn, error)
@@ -43,12 +47,15 @@ func (c Config) Host() string {
 
 // Login is what a server with a shared key wants to know.
 type Login struct {
-	SharedKey string // "" is a key too
+	// SharedKey is "" is a key too.
+	SharedKey string
 	// Hostname is the client's own name, which must differ from the server's; "": the host's name.
 	Hostname string
 	User     string // told only to a server that asks for users
 	Password string
-	Handover bool // the key is for handing over a queue, and told only to a server that takes over: else ErrNoHandover
+	// Handover says that the key is for handing over a queue, and told only to a server that takes over: else
+	// ErrNoHandover.
+	Handover bool
 }
 
 // Format keeps the secrets out of whatever prints a configuration.

@@ -24,12 +24,13 @@ const (
 
 // Message is entries of one tag on their way to a server.
 type Message struct {
-	Tag      string
-	Entries  []byte // Events well-formed entries one after another; see package event
-	Events   int
-	Chunk    string // asks for an ack by this name; "": none. See NewChunk
-	Mode     Mode
-	Compress string // "", "gzip" or "zstd"; packed only
+	Tag     string
+	Entries []byte // Events well-formed entries one after another; see package event
+	Events  int
+	Chunk   string // asks for an ack by this name; "": none. See NewChunk
+	Mode    Mode
+	// Compress may be "", "gzip" or "zstd"; packed only.
+	Compress string
 }
 
 // Encoder turns messages into frames. Its zero value is ready; it keeps its compressors for the

@@ -18,7 +18,8 @@ const maxValue = 16 << 10
 type reader struct {
 	from io.Reader
 	buf  []byte // room of maxValue, made with the first read
-	pos  int    // where the next value begins
+	// pos is where the next value begins.
+	pos int
 }
 
 // buffered returns the next value's bytes if it has arrived, else nil; valid until the next call.

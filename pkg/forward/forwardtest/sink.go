@@ -22,7 +22,8 @@ type Message struct {
 	Events   int
 	Nanos    bool
 	Rejected []Rejected
-	Dropped  map[string]int // by rule
+	// Dropped is by rule.
+	Dropped map[string]int
 }
 
 // Rejected is one call of Batch.Reject.

@@ -21,8 +21,9 @@ import (
 
 // Options is what a Client needs beside its settings.
 type Options struct {
-	Log         zerolog.Logger
-	Credentials *Credentials // shared by all outputs of the process; nil: the Client's own
+	Log zerolog.Logger
+	// Credentials is shared by all outputs of the process; nil: the Client's own.
+	Credentials *Credentials
 }
 
 // Client is what the SDK's client of a service is made of:

@@ -17,7 +17,8 @@ import (
 )
 
 const (
-	refreshEarly = 5 * time.Minute // before credentials expire
+	// refreshEarly is before credentials expire.
+	refreshEarly = 5 * time.Minute
 	fetchTimeout = 30 * time.Second
 	// roleSession is what every role allows, also when it is assumed with a role.
 	roleSession    = time.Hour
@@ -108,7 +109,8 @@ func assumeRole(
 // source fetches credentials. The SDK's cache calls one method at a time.
 type source struct {
 	fetch func(context.Context) (aws.Credentials, error)
-	last  aws.Credentials // with the time at which they really expire
+	// last is with the time at which they really expire.
+	last aws.Credentials
 }
 
 // Retrieve fetches credentials. ctx has no deadline, because several requests wait for the outcome.
@@ -154,7 +156,8 @@ func forgetting(keys *aws.CredentialsCache) awsconfig.LoadOptionsFunc {
 	) {
 		out, meta, err := next.HandleInitialize(ctx, in)
 		var api smithy.APIError
-		var own *credentialsError // of the credentials that these are made with: not these
+		// own says that the credentials are those that others are made with.
+		var own *credentialsError
 		if errors.As(err, &api) && badKeys(api.ErrorCode()) && !errors.As(err, &own) {
 			keys.Invalidate()
 		}

@@ -111,8 +111,10 @@ func retryTime(h http.Header) time.Duration {
 // UnprovedError says that an answer of success is not the service's, or not to all of the request: what was sent is
 // sent again.
 type UnprovedError struct {
-	Status int    // of the answer
-	Lacks  string // what would prove it
+	// Status is that of the answer.
+	Status int
+	// Lacks is what would prove it.
+	Lacks string
 	// Kind is the answer's media type, "" where it gives none.
 	Kind string
 }

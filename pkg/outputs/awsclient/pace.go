@@ -31,21 +31,30 @@ func (c *PaceConfig) Check(r *setting.Report) {
 }
 
 const (
-	leastTurn  = 0.1  // seconds' worth of the pace that a request waits for…
-	mostTurn   = 0.5  // …and may hold
-	settle     = 1.0  // seconds after a decrease in which the accepted rate is measured before the next one
-	window     = 0.3  // by how much the rate may grow while it is measured
-	below      = 0.95 // of the measured rate is what follows a throttle
-	growth     = 0.01 // of the measured rate, per second that is sent at full pace
-	faster     = 15.0 // seconds without throttling after which the growth doubles
+	// leastTurn is how many seconds' worth of the pace that a request waits for…
+	leastTurn = 0.1
+	mostTurn  = 0.5 // …and may hold
+	// settle is how many seconds after a decrease in which the accepted rate is measured before the next one.
+	settle = 1.0
+	// window is by how much the rate may grow while it is measured.
+	window = 0.3
+	// below is that of the measured rate is what follows a throttle.
+	below = 0.95
+	// growth is that of the measured rate, per second that is sent at full pace.
+	growth = 0.01
+	// faster is how many seconds without throttling after which the growth doubles.
+	faster     = 15.0
 	mostGrowth = 0.25
-	much       = 0.5 // of the best rate: below, it is asked whether the rate is what is throttled
-	trial      = 3.0 // seconds for which a higher rate is tried then
-	pays       = 1.2 // times as much is accepted of it, at least, where the rate is not what is throttled…
-	more       = 2.0 // …and so many times that rate is tried next
+	// much is the part of the best rate below which it is asked whether the rate is what is throttled.
+	much = 0.5
+	// trial is how many seconds for which a higher rate is tried then.
+	trial = 3.0
+	pays  = 1.2 // times as much is accepted of it, at least, where the rate is not what is throttled…
+	more  = 2.0 // …and so many times that rate is tried next
 	// deepest is a rate goes down to this part of the one that was last accepted.
-	deepest   = 16
-	manyCalls = 20.0 // requests per second below which no throttle is for their number
+	deepest = 16
+	// manyCalls is how many requests per second below which no throttle is for their number.
+	manyCalls = 20.0
 )
 
 // The rates at which the search begins, and those below which it does not go.
@@ -70,17 +79,22 @@ type rates [3]float64
 type Pace struct {
 	fixed rates // zeros: none
 
-	mu        sync.Mutex
-	limit     rates     // learned; zeros: none
-	good      rates     // what was last measured
-	at        time.Time // up to when what may be sent has been sent; before now: credit
-	lowered   time.Time
-	since     time.Time // of what follows
-	accepted  rates
-	before    rates   // while there is no limit: what was accepted in the second before since
-	smooth    float64 // seconds sent at full pace since lowered
-	out       bool    // nothing was accepted between the last two throttles
-	best      float64 // bytes per second that were accepted once, unless that was found to be too much since
+	mu    sync.Mutex
+	limit rates // learned; zeros: none
+	// good is what was last measured.
+	good    rates
+	at      time.Time // up to when what may be sent has been sent; before now: credit
+	lowered time.Time
+	// since is that of what follows.
+	since    time.Time
+	accepted rates
+	before   rates // while there is no limit: what was accepted in the second before since
+	// smooth counts seconds sent at full pace since lowered.
+	smooth float64
+	// out says that nothing was accepted between the last two throttles.
+	out bool
+	// best counts bytes per second that were accepted once, unless that was found to be too much since.
+	best      float64
 	tried     float64 // while a higher rate is tried: bytes per second that were accepted before
 	throttled uint64
 	used      time.Time
@@ -95,8 +109,9 @@ func NewPace(cfg PaceConfig) *Pace {
 type Turn struct {
 	Bytes, Records int // that it may hold, or one record where that is more
 	booked         float64
-	full           bool // the pace was used to the full until then
-	sent           time.Time
+	// full says that the pace was used to the full until then.
+	full bool
+	sent time.Time
 }
 
 // Reserve books a request that may be made after wait, which is patience at most. ok false: the

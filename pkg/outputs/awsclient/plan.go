@@ -10,10 +10,13 @@ import (
 // plan says which events of a batch go to which stream, and in which order: as they came, but those of
 // one partition key together where lines are aggregated.
 type plan struct {
-	limit   int              // characters of a stream's name
-	byName  map[string]int32 // of groups: the stream, a zero byte and the key
-	groups  []group
-	groupOf []int32 // of each event
+	// limit counts characters of a stream's name.
+	limit int
+	// byName has groups by the stream, a zero byte and the key.
+	byName map[string]int32
+	groups []group
+	// groupOf is that of each event.
+	groupOf []int32
 	order   []int32 // events, those of a stream one after the other
 	streams []span
 	byNames map[string]int

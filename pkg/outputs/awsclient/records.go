@@ -13,16 +13,22 @@ import (
 
 // Limits is what a service takes.
 type Limits struct {
-	Name    int  // characters of a stream's name
-	Records int  // in a request
-	Record  int  // bytes of a record: its data, before base64, and its key
-	Request int  // bytes of a request: of all records, or of the JSON with them where Base64 is set
-	Base64  bool // what counts is the request as it is sent
+	// Name counts characters of a stream's name.
+	Name int
+	// Records is in a request.
+	Records int
+	// Record counts bytes of a record: its data, before base64, and its key.
+	Record int
+	// Request counts bytes of a request: of all records, or of the JSON with them where Base64 is set.
+	Request int
+	// Base64 says that what counts is the request as it is sent.
+	Base64 bool
 }
 
 const (
-	aroundRequest = 256 // bytes of JSON around the records, with the stream's name
-	aroundRecord  = 16  // {"Data":""},
+	// aroundRequest is how many bytes of JSON around the records, with the stream's name.
+	aroundRequest = 256
+	aroundRecord  = 16 // {"Data":""},
 )
 
 // cost returns what a record's data and key count against Limits.Request.
@@ -35,9 +41,10 @@ func (l *Limits) cost(data, key int) int {
 
 // Record is what a stream takes: the line of one event, or of many. Its Data is reused when Put returns.
 type Record struct {
-	Data  []byte
-	Key   string // partition key, where the service has them
-	first int    // of its events, in the stream's order
+	Data []byte
+	Key  string // partition key, where the service has them
+	// first is that of its events, in the stream's order.
+	first int
 	n     int
 }
 
@@ -48,25 +55,32 @@ const compressed = 4
 type cutter struct {
 	limits    Limits
 	aggregate bool
-	key       *event.Template // nil: none
-	random    bool            // keys are
-	text      *outputs.Text
-	zip       *gzip.Writer // nil: none
-	plan      plan
+	// key may be nil: none.
+	key    *event.Template
+	random bool // keys are
+	text   *outputs.Text
+	// zip may be nil: none.
+	zip  *gzip.Writer
+	plan plan
 
-	lines   []byte // of all records, or where they are compressed of the open one
+	// lines are those of all records, or where they are compressed of the open one.
+	lines   []byte
 	zipped  memory
 	scratch []byte
 	records []Record
-	ends    []int // of the records' data
+	// ends are those of the records' data.
+	ends    []int
 	refused []outputs.Failure
 
 	// The record that is open; none where its n is 0.
-	open  Record
-	begin int // in lines
+	open Record
+	// begin is a position in lines.
+	begin int
 	group int32
-	cost  int // of the closed records
-	bytes int // of the closed records' data
+	// cost is that of the closed records.
+	cost int
+	// bytes is that of the closed records' data.
+	bytes int
 }
 
 // memory is what gzip writes into.
@@ -217,7 +231,8 @@ func (c *cutter) guess(lines int) int {
 	return lines
 }
 
-const maxKey = 256 // characters of a partition key, which are ASCII: see appendKey
+// maxKey is how many characters of a partition key, which are ASCII: see appendKey.
+const maxKey = 256
 
 // keyOf returns the partition key of a record whose first event is ev.
 func (c *cutter) keyOf(ev *event.Event) string {

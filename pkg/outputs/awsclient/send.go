@@ -18,14 +18,16 @@ import (
 
 // delivery is one Send.
 type delivery struct {
-	s        *Streams
-	c        *cutter
-	events   []event.Event
-	name     string        // of the stream that is sent to
+	s      *Streams
+	c      *cutter
+	events []event.Event
+	// name is that of the stream that is sent to.
+	name     string
 	patience time.Duration // that is left
 	taken    bool          // something was stored, or refused for good
-	ended    *failure      // nothing more can be sent
-	failed   []outputs.Failure
+	// ended is nothing more can be sent.
+	ended  *failure
+	failed []outputs.Failure
 	// pause is the least that paced events wait.
 	pause time.Duration
 	// wish is the service's, for what failed.
@@ -39,7 +41,8 @@ type failure struct {
 	status int
 	detail string
 	err    error
-	kind   string // as outputs.Failure has it, and what follows
+	// kind is as outputs.Failure has it, and what follows.
+	kind   string
 	remedy string
 }
 

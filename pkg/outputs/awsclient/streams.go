@@ -59,12 +59,15 @@ type StreamsOptions struct {
 	Key        *event.Template
 	RandomKeys bool
 	Aggregate  bool // many lines in a record
-	Gzip       bool // each record is one gzip member
-	Limits     Limits
-	Pace       PaceConfig
-	Timeout    time.Duration // of a request
-	Fields     event.Fields
-	Message    *event.Template // the field that is sent alone; nil: the whole event
+	// Gzip says that each record is one gzip member.
+	Gzip   bool
+	Limits Limits
+	Pace   PaceConfig
+	// Timeout is that of a request.
+	Timeout time.Duration
+	Fields  event.Fields
+	// Message is the field that is sent alone; nil: the whole event.
+	Message *event.Template
 	// Put makes one request, and returns what became of each record, in their order. After an error none
 	// is known to be stored. records are reused when it returns.
 	Put func(ctx context.Context, stream string, records []Record) ([]Outcome, error)
@@ -86,10 +89,12 @@ type Streams struct {
 type stream struct {
 	pace *Pace
 
-	most atomic.Int64 // events in a request, while it is searched for the one that is refused
+	// most counts events in a request, while it is searched for the one that is refused.
+	most atomic.Int64
 
-	mu       sync.Mutex
-	taken    time.Time // when it last took a record
+	mu sync.Mutex
+	// taken is when it last took a record.
+	taken    time.Time
 	suspects map[place]suspect
 }
 
@@ -102,7 +107,8 @@ type place struct {
 
 // suspect is an event that the stream has refused in a request of its own.
 type suspect struct {
-	times int // since each of which the stream has taken others
+	// times is since each of which the stream has taken others.
+	times int
 	last  time.Time
 }
 

@@ -426,7 +426,11 @@ func TestProxy(t *testing.T) {
 	if err := o.Send(t.Context(), outputtest.Batch(outputtest.Chunk(1, "a", "t", 3, 0, 10))); err != nil {
 		t.Fatal(err)
 	}
-	if asked := proxy.Asked(); !slices.ContainsFunc(asked, func(to string) bool { return strings.Contains(to, "/_bulk") }) {
+	if asked := proxy.Asked(); !slices.ContainsFunc(asked, func(
+		to string,
+	) bool {
+		return strings.Contains(to, "/_bulk")
+	}) {
 		t.Errorf("the proxy was asked for %q", asked)
 	}
 }

@@ -25,12 +25,16 @@ func TestConceal(t *testing.T) {
 				"Basic " + base64.StdEncoding.EncodeToString([]byte(`elastic:pa"ss<w>/rd`)),
 			},
 		},
-		"API key": {Config{Login: Login{APIKey: setting.NewSecret(key)}}, []string{"ApiKey " + key, "id:thekey-itself"}},
+		"API key": {
+			Config{Login: Login{APIKey: setting.NewSecret(key)}}, []string{"ApiKey " + key, "id:thekey-itself"},
+		},
 		"API key's pair": {
-			Config{Login: Login{APIKey: setting.NewSecret("id:thekey-itself")}}, []string{"ApiKey " + key, "thekey-itself"},
+			Config{Login: Login{APIKey: setting.NewSecret("id:thekey-itself")}},
+			[]string{"ApiKey " + key, "thekey-itself"},
 		},
 		"bearer token": {
-			Config{Login: Login{BearerToken: setting.NewSecret(" t0ken-of-bearer\n")}}, []string{"Bearer t0ken-of-bearer"},
+			Config{Login: Login{BearerToken: setting.NewSecret(" t0ken-of-bearer\n")}},
+			[]string{"Bearer t0ken-of-bearer"},
 		},
 	} {
 		for _, said := range tc.said {

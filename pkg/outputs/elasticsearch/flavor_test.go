@@ -270,7 +270,8 @@ func TestConnect(t *testing.T) {
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			cl := newTestClient(t, Config{Hosts: tc.hosts, Login: Login{Username: "agent", Password: setting.NewSecret("s3cr3t-")}},
+			cl := newTestClient(t,
+				Config{Hosts: tc.hosts, Login: Login{Username: "agent", Password: setting.NewSecret("s3cr3t-")}},
 				Options{TLS: tc.tls})
 			found, err := cl.connect(t.Context(), []string{"a", "b"})
 			if tc.err == "" && err != nil || tc.err != "" && err == nil {

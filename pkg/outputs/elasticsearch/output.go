@@ -85,7 +85,8 @@ func New(cfg Config, opts Options) (*Output, error) {
 		return nil, err
 	}
 	o := &Output{
-		cfg: cfg, client: c, names: names, limit: pressure.NewLimit(), now: opts.Now, itemRefusals: bulkreply.ItemRefusals(),
+		cfg: cfg, client: c, names: names, limit: pressure.NewLimit(), now: opts.Now,
+		itemRefusals:    bulkreply.ItemRefusals(),
 		requestRefusals: bulkreply.RequestRefusals(),
 		format:          format{names: names, op: cmp.Or(cfg.OpType, opCreate), id: cmp.Or(cfg.ID, idAuto)},
 	}

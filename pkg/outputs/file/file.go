@@ -31,16 +31,18 @@ type Output struct {
 	path      *event.Template
 	perRecord bool // the path depends on the record
 	perChunk  bool // the path depends on no more than cluster and tag
-	single    bool // all events go to one path
-	timeout   time.Duration
-	text      *outputs.Text
-	files     *files
-	log       zerolog.Logger
-	turn      outputs.Turn
+	// single says that all events go to one path.
+	single  bool
+	timeout time.Duration
+	text    *outputs.Text
+	files   *files
+	log     zerolog.Logger
+	turn    outputs.Turn
 
 	// What follows belongs to the holder of the token.
-	state   string
-	journal *journal // nil: not opened yet
+	state string
+	// journal may be nil: not opened yet.
+	journal *journal
 	keys    intent.Keys
 	spans   intent.Builder
 	key     []byte
@@ -54,7 +56,8 @@ type Output struct {
 
 // Options is what an Output needs beside its settings.
 type Options struct {
-	Name string // of the output, in errors
+	// Name is that of the output, in errors.
+	Name string
 	Log  zerolog.Logger
 	Now  func() time.Time
 	// StateFile is the log of batches, of this output alone, from its first Send on, in a directory that is there.
@@ -166,7 +169,8 @@ func (o *Output) closeIdle() {
 type plan struct {
 	byPath  map[string]int
 	targets []target
-	next    []int32 // for each event the next one of the same target; -1: none
+	// next is for each event the next one of the same target; -1: none.
+	next []int32
 }
 
 type target struct {

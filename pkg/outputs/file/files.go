@@ -25,11 +25,13 @@ import (
 const maxOpen = 64
 
 const (
-	bufferSize = 256 << 10 // bytes of JSON that are written or compressed at once
+	// bufferSize is how many bytes of JSON that are written or compressed at once.
+	bufferSize = 256 << 10
 	// maxKnown is closed files whose state is remembered.
-	maxKnown   = 4096
-	idle       = time.Minute // after which a file is closed
-	zstdWindow = 1 << 20     // bytes
+	maxKnown = 4096
+	idle     = time.Minute // after which a file is closed
+	// zstdWindow is in bytes.
+	zstdWindow = 1 << 20
 )
 
 // handle is what is needed of an open file; tests put one that fails in its place.
@@ -42,10 +44,12 @@ type handle interface {
 
 // known is the state of a file: size and begun as of its last commit.
 type known struct {
-	size       int64
-	begun      time.Time
-	torn       bool // what is behind size was not committed and could not be cut off
-	overwrites bool // the next batch may be put where the journal has another: see journal
+	size  int64
+	begun time.Time
+	// torn says that what is behind size was not committed and could not be cut off.
+	torn bool
+	// overwrites says that the next batch may be put where the journal has another: see journal.
+	overwrites bool
 }
 
 // openFile is a file that can be appended to. One at a time has uncommitted bytes.
@@ -58,18 +62,21 @@ type openFile struct {
 
 // files keeps the files that were written last open. Not for concurrent use.
 type files struct {
-	cfg  Config
-	ext  string // of compressed files
+	cfg Config
+	// ext is that of compressed files.
+	ext  string
 	log  zerolog.Logger
 	now  func() time.Time
 	open func(path string) (handle, error) // appends; makes the file where missing
 	move func(from, to string) error       // renames
 
-	recent *list.List // of *openFile, the one used last in front
+	// recent is that of *openFile, the one used last in front.
+	recent *list.List
 	byPath map[string]*list.Element
 	closed map[string]known
 
-	journal *journal // set before the first file is opened
+	// journal is set before the first file is opened.
+	journal *journal
 
 	w    writer
 	gzip *gzip.Writer
@@ -105,12 +112,16 @@ type writer struct {
 	files *files
 	file  *openFile
 	buf   []byte // lines that are not written yet
-	size  int64  // of the file
-	begun bool   // the compressor has a member or frame open
+	// size is that of the file.
+	size int64
+	// begun says that the compressor has a member or frame open.
+	begun bool
 	zw    io.WriteCloser
 
-	events  int          // that lines were asked for
-	refused []intent.Run // by their places among events, without a line; not in the journal yet
+	// events counts those that lines were asked for.
+	events int
+	// refused is by their places among events, without a line; not in the journal yet.
+	refused []intent.Run
 }
 
 // begin returns the writer for path, which is the only one until commit or rollback, for the events of spans.

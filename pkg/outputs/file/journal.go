@@ -20,10 +20,12 @@ import (
 //
 // Not for concurrent use.
 type journal struct {
-	log    *intent.Log[step]
-	ext    string // of the files' names: tells how they are compressed
+	log *intent.Log[step]
+	// ext ends the files' names, and tells how they are compressed.
+	ext    string
 	doubts doubts
-	failed string // why the log could not be written last; "" when it could
+	// failed is why the log could not be written last; "" when it could.
+	failed string
 	logger zerolog.Logger
 	notify func(notice string)
 }
@@ -33,11 +35,13 @@ type journal struct {
 type step struct {
 	kind kind
 	path string
-	to   string // of a rename
+	// to is that of a rename.
+	to string
 
 	// Of a batch.
-	ext    string // with how it is compressed
-	offset int64  // where it begins in the file
+	ext string // with how it is compressed
+	// offset is where it begins in the file.
+	offset int64
 	spans  []intent.Span
 	// refused are the events without a line, by their places in the batch. In the log they follow the batch: they are
 	// found out while it is written.
@@ -234,16 +238,18 @@ func (j *journal) fail(err error) error {
 
 // doubts is the batches that may be in files although their events are sent again.
 type doubts struct {
-	index  intent.Index[doubt]
-	byPath map[string][]*doubt // ascending by offset
+	index intent.Index[doubt]
+	// byPath is ascending by offset.
+	byPath map[string][]*doubt
 }
 
 // doubt is a batch of an earlier life of the program, or of an Output before this one.
 type doubt struct {
 	step
 	// end is where the next batch begins in the file; 0: none does.
-	end   int64
-	left  int // events that did not come again yet
+	end int64
+	// left counts events that did not come again yet.
+	left  int
 	lines *lines
 }
 

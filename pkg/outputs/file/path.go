@@ -11,8 +11,10 @@ import (
 )
 
 const (
-	maxValue     = 200 // bytes of a placeholder's value in a path
-	maxComponent = 255 // bytes of a name, as most file systems have it
+	// maxValue is how many bytes of a placeholder's value in a path.
+	maxValue = 200
+	// maxComponent is how many bytes of a name, as most file systems have it.
+	maxComponent = 255
 	finishedLen  = len(".20061121T101500Z-0001")
 )
 

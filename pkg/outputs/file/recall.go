@@ -28,7 +28,8 @@ type sum [16]byte
 // lines is what a file holds at the place of a batch, whole lines only.
 type lines struct {
 	sums []sum
-	err  error // why they are not known
+	// err is why they are not known.
+	err error
 }
 
 // recall finds out which of the events are in files already; nil: none may be. A line counts where it stands at the

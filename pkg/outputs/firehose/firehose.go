@@ -22,8 +22,9 @@ func limits() awsclient.Limits {
 
 // Options is what an Output needs beside its settings.
 type Options struct {
-	Log         zerolog.Logger
-	Credentials *awsclient.Credentials // shared by the outputs to AWS; nil: its own
+	Log zerolog.Logger
+	// Credentials is shared by the outputs to AWS; nil: its own.
+	Credentials *awsclient.Credentials
 }
 
 // Output puts events into delivery streams. It satisfies outputs.Output, Connector and Reporter.

@@ -89,7 +89,9 @@ func TestAStreamAtItsQuotaTakesEverythingOnce(t *testing.T) { //nolint:tparallel
 					if err != nil {
 						t.Fatal(err)
 					}
-					o.calls = callsOf(firehose.NewFromConfig(o.aws.AWS, func(o *firehose.Options) { o.HTTPClient = direct{s} }))
+					o.calls = callsOf(
+						firehose.NewFromConfig(o.aws.AWS, func(o *firehose.Options) { o.HTTPClient = direct{s} }),
+					)
 					const perSecond, seconds = 1500, 30
 					took := offer(t, o, s, perSecond, seconds)
 					got := map[int]bool{}

@@ -112,9 +112,11 @@ func means(codes []int, status int) bool {
 
 // target is a URL with placeholders.
 type target struct {
-	base  string          // scheme and host
-	path  *event.Template // with its slash
-	query *event.Template // nil: none
+	base string // scheme and host
+	// path is with its slash.
+	path *event.Template
+	// query may be nil: none.
+	query *event.Template
 }
 
 // parseURL reads the setting url.

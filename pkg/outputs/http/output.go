@@ -40,8 +40,9 @@ type Output struct {
 	refusals    outputs.Refusals
 	done, again []int
 	reject      []int
-	texts       sync.Pool // of *outputs.Text
-	duplicates  atomic.Uint64
+	// texts has *outputs.Text.
+	texts      sync.Pool
+	duplicates atomic.Uint64
 	// notice is what the operator should know although events flow.
 	notice string
 }
@@ -108,10 +109,12 @@ func New(cfg Config, o Options) (*Output, error) {
 
 // request is one request and the events in it.
 type request struct {
-	url    string
-	target string // the URL without its query
+	url string
+	// target is the URL without its query.
+	target string
 	header http.Header
-	key    string // of what it has in common with others
+	// key is that of what it has in common with others.
+	key    string
 	body   []byte
 	events []int
 }

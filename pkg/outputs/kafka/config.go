@@ -78,8 +78,10 @@ const (
 	mechanism512   = "scram-sha-512"
 	mechanismIAM   = "aws_msk_iam"
 
-	maxName    = 249     // bytes of a topic's name
-	maxMessage = 1 << 30 // bytes of a batch that the protocol can say
+	// maxName is how many bytes of a topic's name.
+	maxName = 249
+	// maxMessage is how many bytes of a batch that the protocol can say.
+	maxMessage = 1 << 30
 )
 
 // Settings returns the common settings with this destination's defaults.

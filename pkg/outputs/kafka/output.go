@@ -54,20 +54,24 @@ type Options struct {
 
 // Output is a destination of Kafka. It satisfies outputs.Output, Preparer, Connector, Reporter and Targeter.
 type Output struct {
-	cfg     Config
-	log     zerolog.Logger
-	now     func() time.Time
-	topics  *topics
-	key     *event.Template // nil: records have none
+	cfg    Config
+	log    zerolog.Logger
+	now    func() time.Time
+	topics *topics
+	// key may be nil: records have none.
+	key     *event.Template
 	headers []header
 	client  *kgo.Client
-	timeout time.Duration // of a Send
-	texts   sync.Pool     // of *outputs.Text
+	// timeout is that of a Send.
+	timeout time.Duration
+	// texts has *outputs.Text.
+	texts sync.Pool
 
 	duplicates atomic.Uint64
 
-	mu     sync.Mutex
-	limits map[string]int // bytes that a topic takes at once, learned from refusals
+	mu sync.Mutex
+	// limits are bytes that a topic takes at once, learned from refusals.
+	limits map[string]int
 }
 
 type header struct {

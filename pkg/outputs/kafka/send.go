@@ -31,13 +31,17 @@ const (
 type group struct {
 	topic   string
 	records []kgo.Record
-	events  []int // of each record, in the batch
-	bytes   []int // of each record
-	failed  []outputs.Failure
+	// events are those of each record, in the batch.
+	events []int
+	// bytes are those of each record.
+	bytes  []int
+	failed []outputs.Failure
 
-	reached   bool // brokers have answered for it
-	tried     int  // requests refused for their content
-	abandoned bool // the client may still hold its records
+	reached bool // brokers have answered for it
+	// tried counts requests refused for their content.
+	tried int
+	// abandoned says that the client may still hold its records.
+	abandoned bool
 }
 
 // Send produces the events of b to their topics, side by side: what keeps one from being answered keeps the others for

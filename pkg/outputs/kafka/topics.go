@@ -19,15 +19,17 @@ import (
 // in place of every placeholder but {cluster} and those for time.
 type topics struct {
 	template, other *event.Template
-	limit           int // of a cluster in an hour; 0: none
-	now             func() time.Time
-	onLimit         func(cluster string) // called once an hour for each cluster that has reached it
-	redirected      atomic.Uint64
+	// limit is how many a cluster may have in an hour; 0: no limit.
+	limit      int
+	now        func() time.Time
+	onLimit    func(cluster string) // called once an hour for each cluster that has reached it
+	redirected atomic.Uint64
 
-	mu    sync.Mutex
-	hour  int64
-	known map[string]map[string]string // of hour: by cluster the names, and what stands for them
-	over  []string                     // clusters that have reached the limit in hour
+	mu   sync.Mutex
+	hour int64
+	// known has the names of hour by cluster, and what stands for them.
+	known map[string]map[string]string
+	over  []string // clusters that have reached the limit in hour
 }
 
 const otherTopic = "other"

@@ -32,7 +32,8 @@ func (Config) Help() map[string]string {
 
 const (
 	randomKeys = "random"
-	mostRecord = 10 << 20 // bytes, the service's own limit
+	// mostRecord is in bytes, the service's own limit.
+	mostRecord = 10 << 20
 )
 
 // Settings returns the common settings with this destination's defaults: as much as fits a request.

@@ -16,10 +16,11 @@ import (
 )
 
 const (
-	maxName      = 128
-	maxRecords   = 500
-	maxRecord    = 1 << 20
-	maxRequest   = 5 << 20  // of data and partition keys, as the service has it for records of 1 MiB…
+	maxName    = 128
+	maxRecords = 500
+	maxRecord  = 1 << 20
+	// maxRequest is that of data and partition keys, as the service has it for records of 1 MiB…
+	maxRequest   = 5 << 20
 	largeRequest = 10 << 20 // …and since it takes larger ones
 )
 
@@ -36,8 +37,9 @@ func limits(cfg *Config) awsclient.Limits {
 
 // Options is what an Output needs beside its settings.
 type Options struct {
-	Log         zerolog.Logger
-	Credentials *awsclient.Credentials // shared by the outputs to AWS; nil: its own
+	Log zerolog.Logger
+	// Credentials is shared by the outputs to AWS; nil: its own.
+	Credentials *awsclient.Credentials
 }
 
 // Output puts events into data streams. It satisfies outputs.Output, Connector and Reporter.

@@ -31,16 +31,20 @@ type Options struct {
 
 // Output is a destination of OTLP over HTTP. It satisfies outputs.Output, Connector, Reporter and Targeter.
 type Output struct {
-	cfg        Config
-	to         string // the URL of log records
-	where      string // the same without its query
-	client     *httpclient.Client
-	headers    []pair
-	refusals   outputs.Refusals
-	groupers   sync.Pool // of *grouper
+	cfg Config
+	// to is the URL of log records.
+	to string
+	// where is the same without its query.
+	where    string
+	client   *httpclient.Client
+	headers  []pair
+	refusals outputs.Refusals
+	// groupers has *grouper.
+	groupers   sync.Pool
 	duplicates atomic.Uint64
-	warning    atomic.Pointer[string] // of the last answer that took all
-	notice     string
+	// warning is that of the last answer that took all.
+	warning atomic.Pointer[string]
+	notice  string
 }
 
 // New returns an output. It connects to nothing before the first Send.
@@ -159,7 +163,8 @@ func (o *Output) render(b *outputs.Batch) (requests []*request, refused []output
 			if err := g.add(ev, b.Bytes); err != nil {
 				refused = append(refused, outputs.Failure{
 					Index: i, Reason: outputs.ReasonRejected, Target: target,
-					Detail: fmt.Errorf("render event %d of chunk %d as a log record: %w", ev.Pos, ev.Chunk.Seq, err).Error(),
+					Detail: fmt.Errorf("render event %d of chunk %d as a log record: %w", ev.Pos, ev.Chunk.Seq, err).
+						Error(),
 				})
 				continue
 			}
@@ -278,7 +283,8 @@ func (o *Output) partly(what string, r *request, answer *httpclient.Answer, v su
 		Reason: outputs.ReasonRejected, Status: answer.Status, Host: o.where, Remedy: remedy, Err: errors.New(text),
 	}
 	if k < len(r.events) {
-		text = fmt.Sprintf("%d of %s were refused, and it is not told which; none may be sent again: %s", k, what, words)
+		text = fmt.Sprintf("%d of %s were refused, and it is not told which; none may be sent again: %s", k, what,
+			words)
 	}
 	for _, n := range r.events[:k] {
 		se.Failed = append(se.Failed, outputs.Failure{
@@ -310,8 +316,9 @@ func (o *Output) Connect(ctx context.Context, clusters []string) (string, error)
 	if err != nil {
 		text := outputs.AsSendError(err).Err
 		if strings.Contains(text.Error(), "malformed HTTP") {
-			return "", fmt.Errorf("%s: what answers there is no HTTP/1.1: is it the port of gRPC? OTLP over HTTP is on "+
-				"4318 as a rule", o.where)
+			return "",
+				fmt.Errorf("%s: what answers there is no HTTP/1.1: is it the port of gRPC? OTLP over HTTP is on "+
+					"4318 as a rule", o.where)
 		}
 		return "", fmt.Errorf("%s: %w", o.where, text)
 	}

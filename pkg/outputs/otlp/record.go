@@ -29,9 +29,11 @@ const (
 type recorder struct {
 	values
 	fields event.Fields
-	body   string // the field that is the body; "": message, else log
-	kube   string // the field that is the resource; "": none
-	added  map[string]map[string]string
+	// body is the field that is the body; "": message, else log.
+	body string
+	// kube is the field that is the resource; "": none.
+	kube  string
+	added map[string]map[string]string
 }
 
 // parts is what of a record is no attribute. -1: there is none.

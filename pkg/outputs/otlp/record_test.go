@@ -66,7 +66,10 @@ func TestRecords(t *testing.T) {
 			name: "message comes first", record: m{"log": "x", "message": "y"}, wantBody: "y",
 			attributes: m{"log": "x"},
 		},
-		{name: "one that is set", body: "text", record: m{"log": "x", "text": "y"}, wantBody: "y", attributes: m{"log": "x"}},
+		{
+			name: "one that is set", body: "text", record: m{"log": "x", "text": "y"}, wantBody: "y",
+			attributes: m{"log": "x"},
+		},
 		{name: "an empty one", record: m{"log": "\n", "a": "b"}, wantBody: m{"log": "\n", "a": "b"}, attributes: m{}},
 		{name: "none", record: m{"a": m{"b": []any{1, "c", nil, 2.5, true}}}, wantBody: m{
 			"a": m{"b": []any{int64(1), "c", nil, 2.5, true}},
@@ -106,7 +109,10 @@ func TestRecords(t *testing.T) {
 				"min": int64(math.MinInt64), "max": "18446744073709551615", "f": 0.5,
 			},
 		},
-		{name: "no UTF-8", record: m{"log": []byte("a\xff"), "b\xfe": "c"}, wantBody: "a\ufffd", attributes: m{"b\ufffd": "c"}},
+		{
+			name: "no UTF-8", record: m{"log": []byte("a\xff"), "b\xfe": "c"}, wantBody: "a\ufffd",
+			attributes: m{"b\ufffd": "c"},
+		},
 		{name: "an empty key", record: m{"log": "x", "": 1}, wantBody: "x", attributes: m{"_": int64(1)}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -79,8 +79,10 @@ func pairs(key string, from map[string]string) (all []pair, err error) {
 
 // resource is the log records of one resource in a request.
 type resource struct {
-	attributes []byte // the fields of a Resource
-	records    []byte // the fields of a ScopeLogs
+	// attributes are the fields of a Resource.
+	attributes []byte
+	// records are the fields of a ScopeLogs.
+	records []byte
 }
 
 // grouper finds the resource of an event. It is for one goroutine, and for the resources of one request.
@@ -129,9 +131,10 @@ func (g *grouper) of(ev *event.Event, kube []byte) (*resource, error) {
 
 // attribute is one of a resource: a text, or a msgpack value.
 type attribute struct {
-	name  string
-	text  []byte
-	value []byte // nil: text
+	name string
+	text []byte
+	// value may be nil: text.
+	value []byte
 }
 
 // attributes returns the fields of ev's Resource. What the settings say wins over what is added to the cluster's
@@ -198,7 +201,8 @@ func (g *grouper) ofPod(kube []byte) (list []attribute, err error) {
 		g.members = g.members[:inner]
 	}
 	for _, name := range []string{"k8s.pod.label.app.kubernetes.io/name", "k8s.pod.label.app", "k8s.container.name"} {
-		if i := slices.IndexFunc(list, func(a attribute) bool { return a.name == name }); i >= 0 && hasText(list[i].value) {
+		if i := slices.IndexFunc(list, func(a attribute) bool { return a.name == name }); i >= 0 &&
+			hasText(list[i].value) {
 			return append(list, attribute{name: serviceName, value: list[i].value}), nil
 		}
 	}

@@ -57,15 +57,17 @@ func end(dst []byte, mark int) []byte {
 // member is a key and a value of a map, both parts of what they were read from, but for keys that are no texts.
 type member struct {
 	key, value []byte
-	moved      bool // it is elsewhere in the log record
+	// moved says that it is elsewhere in the log record.
+	moved bool
 }
 
 // values writes msgpack values as OpenTelemetry's. Integers and floats are exact; an integer over 2⁶³-1 is the text of
 // its digits; str and bin are strings, with U+FFFD for each byte that is not UTF-8; exts are the texts that they are in
 // JSON. Keys are unique: of equal ones the last counts. It is for one goroutine.
 type values struct {
-	members []member // of the maps that are being read, innermost last
-	text    []byte   // scratch
+	// members are those of the maps that are being read, innermost last.
+	members []member
+	text    []byte // scratch
 }
 
 // appendString appends text as a value.
@@ -221,7 +223,8 @@ func (v *values) read(b []byte, from int) error {
 			m.key = event.AppendText(nil, rest[:to])
 		}
 		if len(m.key) == 0 {
-			m.key = []byte("_") // no key may be empty
+			// No key may be empty.
+			m.key = []byte("_")
 		}
 		rest = rest[to:]
 		if to = event.ValueEnd(rest, 0); to < 0 {

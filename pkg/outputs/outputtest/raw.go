@@ -11,8 +11,10 @@ import (
 type RawText struct {
 	Name   string
 	Record string // msgpack
-	Text   string // where each event is a message of its own
-	Line   string // where lines are told apart
+	// Text is where each event is a message of its own.
+	Text string
+	// Line is where lines are told apart.
+	Line string
 }
 
 // RawTexts returns what a field may hold, and what becomes of that at every output. Nothing is added to events.

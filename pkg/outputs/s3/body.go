@@ -16,11 +16,13 @@ const batchLines = 256 << 10
 
 // workshop is what one Send renders and compresses with.
 type workshop struct {
-	text  *outputs.Text
-	gzip  *gzip.Writer
-	zstd  *zstd.Encoder
-	lines []byte       // not compressed yet
-	ready bytes.Buffer // not read yet
+	text *outputs.Text
+	gzip *gzip.Writer
+	zstd *zstd.Encoder
+	// lines are not compressed yet.
+	lines []byte
+	// ready is not read yet.
+	ready bytes.Buffer
 }
 
 func newWorkshop(compression string, text *outputs.Text) (*workshop, error) {
@@ -55,12 +57,15 @@ func ext(compression string, raw bool) (ext, mime string) {
 // in memory.
 type body struct {
 	*workshop
-	events   []event.Event
-	chain    []int32
-	next     int32
-	zw       io.WriteCloser // nil: plain
-	whole    bool           // all is in ready
-	rendered int            // events that could be
+	events []event.Event
+	chain  []int32
+	next   int32
+	// zw may be nil: plain.
+	zw io.WriteCloser
+	// whole says that all is in ready.
+	whole bool
+	// rendered counts events that could be.
+	rendered int
 	refused  []outputs.Failure
 }
 

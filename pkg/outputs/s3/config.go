@@ -45,7 +45,8 @@ func (Config) Enum() map[string][]string {
 func (Config) Help() map[string]string {
 	return map[string]string{
 		"bucket": "the bucket's name, or the ARN of an access point",
-		"key": "prefix of objects' names, with placeholders, e.g. {cluster}/%Y/%m/%d/%H/; {index} numbers the objects " +
+		"key": "prefix of objects' names, with placeholders, e.g. {cluster}/%Y/%m/%d/%H/; {index} numbers " +
+			"the objects " +
 			"of a prefix",
 		"part_size": "bytes of a part; a larger object is uploaded in parts. 5MiB to 256MiB",
 		"path_style": "true: the bucket's name in the path, not in the host's name, as emulators and " +
@@ -77,10 +78,12 @@ const (
 	compressionZstd = "zstd"
 	unset           = "none" // of encryption and ACL
 
-	minPart   = 5 << 20   // S3's own limit for all parts but the last
-	maxPart   = 256 << 20 // a few are held in memory
+	minPart = 5 << 20 // S3's own limit for all parts but the last
+	// maxPart is a few are held in memory.
+	maxPart   = 256 << 20
 	maxObject = 256 << 20
-	maxEvents = 10_000_000 // of an object: its size and age are to decide
+	// maxEvents bounds the events of an object, whose size and age are to decide.
+	maxEvents = 10_000_000
 )
 
 // Settings returns the common settings with this destination's defaults: a batch becomes an object

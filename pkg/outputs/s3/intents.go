@@ -10,8 +10,9 @@ import (
 // intents is the log of objects: one record for each, written and fsynced before it is uploaded, with its key and which
 // events it is to hold. What it is for: see Output. Not for concurrent use.
 type intents struct {
-	log     *intent.Log[object]
-	records map[string]bool // keys that are in the log
+	log *intent.Log[object]
+	// records are keys that are in the log.
+	records map[string]bool
 }
 
 func format() intent.Format[object] {

@@ -18,8 +18,10 @@ import (
 )
 
 const (
-	maxValue  = 200 // bytes of a placeholder's value in a key
-	maxPrefix = 940 // bytes; S3 takes keys of 1,024 bytes, and an object's name follows
+	// maxValue is how many bytes of a placeholder's value in a key.
+	maxValue = 200
+	// maxPrefix is in bytes; S3 takes keys of 1,024 bytes, and an object's name follows.
+	maxPrefix = 940
 )
 
 func notPrintable(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) }

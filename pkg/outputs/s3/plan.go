@@ -11,7 +11,8 @@ import (
 type plan struct {
 	byPrefix map[string]int
 	targets  []target
-	next     []int32 // for each event the next one of the same target; none: the end of the chain
+	// next is for each event the next one of the same target; none: the end of the chain.
+	next []int32
 }
 
 const none = -1

@@ -19,7 +19,8 @@ import (
 type doubt struct {
 	object
 	state doubtState
-	left  int // events that did not come again yet
+	// left counts events that did not come again yet.
+	left int
 }
 
 type doubtState uint8

@@ -33,9 +33,11 @@ import (
 
 // Options is what an Output needs beside its settings.
 type Options struct {
-	Name        string // of the output, in errors; Log has it
-	Log         zerolog.Logger
-	Credentials *awsclient.Credentials // shared by all outputs; nil: its own
+	// Name is that of the output, in errors; Log has it.
+	Name string
+	Log  zerolog.Logger
+	// Credentials is shared by all outputs; nil: its own.
+	Credentials *awsclient.Credentials
 	// StateFile is the log of objects, of this output alone, from its first Send on, in a directory that is there.
 	// "": none, so events may be doubled by a crash.
 	StateFile string
@@ -43,8 +45,9 @@ type Options struct {
 
 // Output is a bucket. It satisfies outputs.Output, Connector and Reporter. Safe for concurrent use.
 type Output struct {
-	cfg       Config
-	target    string // the bucket's name for others
+	cfg Config
+	// target is the bucket's name for others.
+	target    string
 	state     string
 	timeout   time.Duration
 	path      *event.Template
@@ -57,9 +60,10 @@ type Output struct {
 	doubts    doubts
 	numbers   numbers
 
-	mu         sync.Mutex
-	idle       []*workshop
-	intents    *intents // nil: not opened yet
+	mu   sync.Mutex
+	idle []*workshop
+	// intents may be nil: not opened yet.
+	intents    *intents
 	notices    []string
 	duplicates uint64
 }
@@ -188,11 +192,13 @@ func (o *Output) AppendTarget(dst []byte, _ *event.Event) []byte { return append
 
 // result is what became of a batch so far.
 type result struct {
-	refused     []outputs.Failure  // for good
+	// refused is what was refused for good.
+	refused     []outputs.Failure
 	failed      []outputs.Failure  // to be sent again
 	worst, last *outputs.SendError // of the objects that failed
 	retryAfter  time.Duration
-	down        bool // no object after this can succeed
+	// down says that no object after this can succeed.
+	down bool
 }
 
 // send uploads the object of t, and adds to r.

@@ -24,7 +24,8 @@ const (
 // channel is by what Splunk tells senders apart that ask for acknowledgements: it numbers the requests of each. It is
 // for one Send at a time.
 type channel struct {
-	id string // a GUID
+	// id is a GUID.
+	id string
 }
 
 func newChannel() *channel {
@@ -48,8 +49,10 @@ func (c *channel) header() http.Header { return http.Header{"X-Splunk-Request-Ch
 
 // acknowledging is what is known of whether the token has indexer acknowledgement. Safe for concurrent use.
 type acknowledging struct {
-	state   atomic.Int32 // 0: not known; 1: it has; -1: it has not
-	doubted atomic.Bool  // it has to have, and an answer was without
+	// state may be 0: not known; 1: it has; -1: it has not.
+	state atomic.Int32
+	// doubted says that it has to have, and an answer was without.
+	doubted atomic.Bool
 }
 
 // on reports whether it has.

@@ -24,7 +24,8 @@ func Kind() outputs.Kind {
 		Needs: func(l outputs.Load) []string {
 			// What a licence counts is the text of events, a day.
 			return []string{fmt.Sprintf(
-				"Splunk: %s a day of its licence, and %s/s into the collector; to catch up, it has to take twice the rate.",
+				"Splunk: %s a day of its licence, and %s/s into the collector; to catch up, it has to take "+
+					"twice the rate.",
 				humanize.Bytes(l.BytesPerSecond*86_400), humanize.Bytes(l.BytesPerSecond),
 			)}
 		},

@@ -32,13 +32,17 @@ type Options struct {
 // Output is a destination of Splunk's collector. It satisfies outputs.Output, Preparer, Connector, Reporter and
 // Targeter.
 type Output struct {
-	cfg        Config
-	base       string // the URL of the collector
-	client     *httpclient.Client
-	refusals   outputs.Refusals
-	names      *event.Template // of indexes
-	renderers  sync.Pool       // of *renderer
-	channels   chan *channel   // one for each worker
+	cfg Config
+	// base is the URL of the collector.
+	base     string
+	client   *httpclient.Client
+	refusals outputs.Refusals
+	// names is that of indexes.
+	names *event.Template
+	// renderers has *renderer.
+	renderers sync.Pool
+	// channels is one for each worker.
+	channels   chan *channel
 	acks       acknowledging
 	poll       time.Duration
 	duplicates atomic.Uint64
@@ -87,9 +91,11 @@ func New(cfg Config, o Options) (*Output, error) {
 // request is one request: the events of an index and, where they are raw lines, of a source, sourcetype and host.
 type request struct {
 	target string
-	query  string // of raw lines, what is said of them in the URL
-	body   []byte
-	starts []int // where each event begins in body
+	// query is that of raw lines, what is said of them in the URL.
+	query string
+	body  []byte
+	// starts are where each event begins in body.
+	starts []int
 	events []int // their indexes in the batch
 }
 

@@ -22,12 +22,14 @@ type member struct {
 
 // renderer makes what is sent of events. It is for one goroutine.
 type renderer struct {
-	enc    *event.Encoder
-	text   *outputs.Text   // of a line of endpoint raw
-	field  *event.Template // message; nil: the whole event
-	raw    bool
-	names  *event.Template // of indexes
-	around []member        // host, source, sourcetype: those that are set
+	enc *event.Encoder
+	// text is that of a line of endpoint raw.
+	text  *outputs.Text
+	field *event.Template // message; nil: the whole event
+	raw   bool
+	// names is that of indexes.
+	names  *event.Template
+	around []member // host, source, sourcetype: those that are set
 	fields []member
 	// steady says that all of these are the same for events of a chunk and a tag. Then head is what the last event had
 	// before its time, and last that event.

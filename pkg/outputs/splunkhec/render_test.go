@@ -107,7 +107,8 @@ func TestObjects(t *testing.T) {
 				}
 			}
 			broken := outputtest.Broken(ev.Chunk)
-			if got, err := r.append([]byte("before"), &broken); c.Message == "" && (err == nil || string(got) != "before") {
+			if got, err := r.append([]byte("before"), &broken); c.Message == "" &&
+				(err == nil || string(got) != "before") {
 				t.Errorf("a broken event: %q, %v", got, err)
 			}
 		})
@@ -197,7 +198,8 @@ func TestConnect(t *testing.T) {
 			name: "wrong token", set: func(s *splunktest.Server) { s.SetToken("x") }, want: "check token", bad: true,
 		},
 		{
-			name: "disabled", set: func(s *splunktest.Server) { s.SetDisabled(true) }, want: "Token disabled", bad: true,
+			name: "disabled", set: func(s *splunktest.Server) { s.SetDisabled(true) }, want: "Token disabled",
+			bad: true,
 		},
 		{name: "busy", set: func(s *splunktest.Server) { s.SetBusy(true) }, want: "503", bad: true},
 		{

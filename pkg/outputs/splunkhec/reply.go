@@ -28,11 +28,15 @@ const (
 // reply is what the collector answered.
 type reply struct {
 	answer *httpclient.Answer
-	coded  bool // it has a code of the collector
-	code   int
-	ack    *int64          // the number by which to ask for an acknowledgement
-	bad    *int            // the number of the event at which it stopped, from 0
-	acks   map[string]bool // of those that were asked for
+	// coded says that it has a code of the collector.
+	coded bool
+	code  int
+	// ack is the number by which to ask for an acknowledgement.
+	ack *int64
+	// bad is the number of the event at which it stopped, from 0.
+	bad *int
+	// acks are those of those that were asked for.
+	acks map[string]bool
 }
 
 // readReply reads an answer. What is no answer of the collector has no code.

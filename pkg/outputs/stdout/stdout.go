@@ -30,7 +30,8 @@ type Output struct {
 	timeout time.Duration
 	turn    outputs.Turn
 	buf     []byte
-	torn    bool // what was written last ends in the middle of a line
+	// torn says that what was written last ends in the middle of a line.
+	torn bool
 }
 
 // New returns an output that writes to w, with one Write per batch.

@@ -16,21 +16,27 @@ import (
 
 // Client asks one server.
 type Client struct {
-	Address string         // of the status endpoint: a URL, with user and password where it has such
+	// Address is the URL of the status endpoint, with user and password where it has such.
+	Address string
 	Token   setting.Secret // bearer token; not set: none
-	HTTP    *http.Client   // nil: http.DefaultClient
+	// HTTP may be nil: http.DefaultClient.
+	HTTP *http.Client
 }
 
 const (
-	maxReply   = 64 << 20 // bytes of a reply that is read whole
-	maxRefusal = 64 << 10 // bytes of a refusal
+	// maxReply is how many bytes of a reply that is read whole.
+	maxReply = 64 << 20
+	// maxRefusal is how many bytes of a refusal.
+	maxRefusal = 64 << 10
 )
 
 // RefusedError is a reply that is a refusal.
 type RefusedError struct {
-	Address string // of the status endpoint, without password
-	Code    int    // HTTP's
-	Words   string // the server's
+	// Address is that of the status endpoint, without password.
+	Address string
+	Code    int // HTTP's
+	// Words is the server's.
+	Words string
 }
 
 func (e *RefusedError) Error() string {

@@ -14,8 +14,10 @@ import (
 )
 
 const (
-	maxDeadReply = 256 << 20 // bytes of a reply
-	maxDeadStep  = 1 << 20   // bytes of a line of progress
+	// maxDeadReply is how many bytes of a reply.
+	maxDeadReply = 256 << 20
+	// maxDeadStep is how many bytes of a line of progress.
+	maxDeadStep = 1 << 20
 )
 
 // DeadLetters asks a running server for its dead letters. It is a DeadStore.

@@ -37,10 +37,11 @@ const NoOutput = "-"
 // DeadFilter chooses letters; what is empty chooses all. All says that this is meant.
 type DeadFilter struct {
 	Output, Cluster, Reason string
-	Tag                     string        // a pattern, as in routes
-	OlderThan, NewerThan    time.Duration // since they were refused; 0: any
-	IDs                     []uint64
-	All                     bool
+	// Tag is a pattern, as in routes.
+	Tag                  string
+	OlderThan, NewerThan time.Duration // since they were refused; 0: any
+	IDs                  []uint64
+	All                  bool
 }
 
 // empty reports whether f chooses everything.
@@ -85,8 +86,9 @@ func (f *DeadFilter) Query() url.Values {
 // DeadPage is a part of a listing.
 type DeadPage struct {
 	// After is the last number of the part before; 0: this is the first.
-	After   uint64
-	Limit   int  // letters at most; a part may be shorter where they are large
+	After uint64
+	// Limit counts letters at most; a part may be shorter where they are large.
+	Limit   int
 	Newest  bool // the newest come first
 	Records bool // with Record, Records or Raw
 }
@@ -103,26 +105,32 @@ type DeadList struct {
 // DeadLetter is one letter: events that were refused together, nearly always one. Where it has been
 // asked for, what was refused is in one of Record, Records and Raw.
 type DeadLetter struct {
-	ID       uint64    `json:"id"`
-	Time     time.Time `json:"time"`   // when it was refused
-	Output   string    `json:"output"` // "": refused before any
-	Cluster  string    `json:"cluster"`
-	Tag      string    `json:"tag"`
-	Status   int       `json:"status,omitempty"` // the destination's code
-	Reason   string    `json:"reason"`
-	Detail   string    `json:"detail,omitempty"` // the destination's words
-	Attempts int       `json:"attempts"`
-	EventID  string    `json:"event_id,omitempty"`
-	Events   int       `json:"events"`
+	ID uint64 `json:"id"`
+	// Time is when it was refused.
+	Time time.Time `json:"time"`
+	// Output may be "": refused before any.
+	Output  string `json:"output"`
+	Cluster string `json:"cluster"`
+	Tag     string `json:"tag"`
+	// Status is the destination's code.
+	Status int    `json:"status,omitempty"`
+	Reason string `json:"reason"`
+	// Detail is the destination's words.
+	Detail   string `json:"detail,omitempty"`
+	Attempts int    `json:"attempts"`
+	EventID  string `json:"event_id,omitempty"`
+	Events   int    `json:"events"`
 	// Record is the event's record, as it came.
-	Record  json.RawMessage   `json:"record,omitempty"`
-	Records []json.RawMessage `json:"records,omitempty"` // where there are several
+	Record json.RawMessage `json:"record,omitempty"`
+	// Records are where there are several.
+	Records []json.RawMessage `json:"records,omitempty"`
 	// EventTimes and Metadata are those of Record or Records, in order. There is no Metadata where none has any.
 	EventTimes []time.Time       `json:"event_times,omitempty"`
 	Metadata   []json.RawMessage `json:"metadata,omitempty"`
 	// WouldOffer is what a retry would offer to a destination now, as the configuration in force has it.
 	WouldOffer []DeadOffer `json:"would_offer,omitempty"`
-	Raw        []byte      `json:"raw,omitempty"` // what is no readable event, base64
+	// Raw is what is no readable event, base64.
+	Raw []byte `json:"raw,omitempty"`
 }
 
 // DeadOffer is what one output would make of an event: Document, or Text where that is no JSON, for Target. Where it
@@ -137,17 +145,20 @@ type DeadOffer struct {
 
 // DeadSummary counts letters.
 type DeadSummary struct {
-	Letters int64       `json:"letters"`
-	Events  int64       `json:"events"`
-	Oldest  time.Time   `json:"oldest,omitzero"`
-	Newest  time.Time   `json:"newest,omitzero"`
-	Bytes   int64       `json:"bytes"` // on disk, of all letters
-	By      []DeadCount `json:"by"`    // the most events first
+	Letters int64     `json:"letters"`
+	Events  int64     `json:"events"`
+	Oldest  time.Time `json:"oldest,omitzero"`
+	Newest  time.Time `json:"newest,omitzero"`
+	// Bytes is on disk, of all letters.
+	Bytes int64 `json:"bytes"`
+	// By is the most events first.
+	By []DeadCount `json:"by"`
 }
 
 // DeadCount is how many letters, and events in them, an output refused for one reason.
 type DeadCount struct {
-	Output  string `json:"output"` // "": refused before any
+	// Output may be "": refused before any.
+	Output  string `json:"output"`
 	Cluster string `json:"cluster"`
 	Reason  string `json:"reason"`
 	Letters int64  `json:"letters"`

@@ -4,12 +4,15 @@ import "time"
 
 // Queue is what is pending: GET /queue, and the command queue.
 type Queue struct {
-	Time    time.Time     `json:"time"`
-	Events  int64         `json:"events"` // each counts once for every output that wants it
-	Chunks  int64         `json:"chunks"`
-	Bytes   int64         `json:"bytes"`
-	Full    string        `json:"full,omitempty"` // why nothing can be stored
-	Outputs []OutputQueue `json:"outputs"`        // ascending by name
+	Time time.Time `json:"time"`
+	// Events counts each once for every output that wants it.
+	Events int64 `json:"events"`
+	Chunks int64 `json:"chunks"`
+	Bytes  int64 `json:"bytes"`
+	// Full is why nothing can be stored.
+	Full string `json:"full,omitempty"`
+	// Outputs are ascending by name.
+	Outputs []OutputQueue `json:"outputs"`
 	Oldest  float64       `json:"oldest_seconds"` // age of the oldest chunk; 0: none
 }
 
@@ -76,22 +79,28 @@ const (
 
 // Verdict answers whether all is well: the command status, and a part of GET /status.
 type Verdict struct {
-	Severity Severity  `json:"severity"` // the worst of Findings; OK without any
-	Text     string    `json:"text"`     // a sentence
-	Findings []Finding `json:"findings"` // what it rests on, the worst first
+	// Severity is the worst of Findings; OK without any.
+	Severity Severity `json:"severity"`
+	// Text is a sentence.
+	Text string `json:"text"`
+	// Findings are what it rests on, the worst first.
+	Findings []Finding `json:"findings"`
 }
 
 // Finding is something that is not as it should be.
 type Finding struct {
-	Severity Severity  `json:"severity"`
-	Subject  string    `json:"subject"` // "output es", "queue"
-	Row      string    `json:"row"`     // where the page shows it: "output/es", "cluster/seoul", "queue"
-	Text     string    `json:"text"`
-	Since    time.Time `json:"since,omitzero"`
-	Remedy   string    `json:"remedy,omitempty"`
-	Whose    []string  `json:"whose,omitempty"`         // clusters whose events it concerns, those with the most first
-	Waiting  uint64    `json:"waiting_events,omitzero"` // how many events wait because of it
-	Alert    string    `json:"alert,omitempty"`         // the alert that goes by the same figures
+	Severity Severity `json:"severity"`
+	Subject  string   `json:"subject"` // "output es", "queue"
+	// Row is where the page shows it: "output/es", "cluster/seoul", "queue".
+	Row    string    `json:"row"`
+	Text   string    `json:"text"`
+	Since  time.Time `json:"since,omitzero"`
+	Remedy string    `json:"remedy,omitempty"`
+	Whose  []string  `json:"whose,omitempty"` // clusters whose events it concerns, those with the most first
+	// Waiting is how many events wait because of it.
+	Waiting uint64 `json:"waiting_events,omitzero"`
+	// Alert is the alert that goes by the same figures.
+	Alert string `json:"alert,omitempty"`
 	// Of the documentation, on what to do: docs/operations.md#aggregatordiskhangs.
 	Chapter string `json:"chapter,omitempty"`
 }

@@ -12,30 +12,35 @@ type TailEvent struct {
 	At      string    `json:"at"` // TailArrival, or the output or route that is looked at
 	Time    time.Time `json:"time"`
 	Cluster string    `json:"cluster"`
-	Tag     string    `json:"tag"`   // at an output as it is delivered
-	Bytes   int       `json:"bytes"` // of msgpack
-	ID      string    `json:"id,omitempty"`
+	// Tag is at an output as it is delivered.
+	Tag string `json:"tag"`
+	// Bytes is that of msgpack.
+	Bytes int    `json:"bytes"`
+	ID    string `json:"id,omitempty"`
 	// Record is as it arrived, or after the filters of the routes to the output. Absent where it is not to be seen, and
 	// where it is too large for a live view.
 	Record json.RawMessage `json:"record,omitempty"`
 
-	// Of an event on its way to an output: the route that took it there, routes[0], "" where that is not known, and what
-	// its steps did with it, absent where they did so before anybody looked. The values of fields that changed are not
-	// told to who may not see records as they arrive.
+	// Of an event on its way to an output: the route that took it there, routes[0], "" where that is not known, and
+	// what its steps did with it, absent where they did so before anybody looked. The values of fields that changed are
+	// not told to who may not see records as they arrive.
 	Output string          `json:"output,omitempty"`
 	Route  string          `json:"route,omitempty"`
 	Steps  []stepdiff.Step `json:"steps,omitempty"`
 	// Result is what becomes of it: one of the results.
 	Result string `json:"result,omitempty"`
-	Joined int    `json:"joined,omitempty"` // how many events it stands for, where it is more than one
+	// Joined is how many events it stands for, where it is more than one.
+	Joined int `json:"joined,omitempty"`
 	// Step is the one that dropped it, or made it a dead letter: "nginx[1] grep".
 	Step string `json:"step,omitempty"`
 
 	// Of one that was sent: where it went, and what the destination answered.
 	Target string `json:"target,omitempty"`
 	Answer string `json:"answer,omitempty"` // "delivered", or the reason why it was not
-	Status int    `json:"status,omitempty"` // the destination's
-	Kind   string `json:"kind,omitempty"`   // of the refusal, in the destination's terms
+	// Status is the destination's.
+	Status int `json:"status,omitempty"`
+	// Kind is that of the refusal, in the destination's terms.
+	Kind   string `json:"kind,omitempty"`
 	Remedy string `json:"remedy,omitempty"`
 	// Detail is the destination's own words, or a step's: for who may see records as they arrive.
 	Detail string `json:"detail,omitempty"`
@@ -62,6 +67,8 @@ type TailMissed struct {
 
 // Bounds of a live view.
 const (
-	TailRate    = 100  // events a second, where nothing else is said
-	TailMaxRate = 1000 // events a second at most
+	// TailRate is how many events a second, where nothing else is said.
+	TailRate = 100
+	// TailMaxRate is how many events a second at most.
+	TailMaxRate = 1000
 )

@@ -15,14 +15,19 @@ type Trace struct {
 
 // TracePlace is a place where an event is, or was.
 type TracePlace struct {
-	State   string    `json:"state"`            // one of those below
-	Output  string    `json:"output,omitempty"` // whose; "": it was refused before any output
-	Target  string    `json:"target,omitempty"` // for which it waits aside
-	Cluster string    `json:"cluster"`
-	Tag     string    `json:"tag"`
-	Time    time.Time `json:"time"` // when it was stored, became a dead letter or was settled
-	Letter  uint64    `json:"letter,omitempty"`
-	Reason  string    `json:"reason,omitempty"` // of the dead letter
+	// State is one of those below.
+	State string `json:"state"`
+	// Output is whose; "": it was refused before any output.
+	Output string `json:"output,omitempty"`
+	// Target is for which it waits aside.
+	Target  string `json:"target,omitempty"`
+	Cluster string `json:"cluster"`
+	Tag     string `json:"tag"`
+	// Time is when it was stored, became a dead letter or was settled.
+	Time   time.Time `json:"time"`
+	Letter uint64    `json:"letter,omitempty"`
+	// Reason is that of the dead letter.
+	Reason string `json:"reason,omitempty"`
 }
 
 // States of an event.

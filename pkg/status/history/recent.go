@@ -21,10 +21,12 @@ const (
 // Recent remembers what some counters were at in each minute of the last hour, and when the queue last committed. The
 // zero value remembers nothing yet. Safe for concurrent use.
 type Recent struct {
-	mu         sync.Mutex
-	marks      []mark // oldest first
-	commits    uint64
-	lastCommit time.Time // zero: none was seen
+	mu sync.Mutex
+	// marks are oldest first.
+	marks   []mark
+	commits uint64
+	// lastCommit may be zero: none was seen.
+	lastCommit time.Time
 }
 
 // mark is what the counters were at.
@@ -142,7 +144,8 @@ func (r *Recent) Fill(s *snapshot.Snapshot) {
 			then = ten[c]
 		default:
 		}
-		if value < then { // it began anew, as an output's do when a reload changes it
+		if value < then {
+			// It began anew, as an output's do when a reload changes it.
 			then = 0
 		}
 		grown[c] = value - then

@@ -36,10 +36,13 @@ const (
 
 // Series remembers the lines of the last 15 minutes. The zero value remembers nothing yet. Safe for concurrent use.
 type Series struct {
-	mu    sync.Mutex
-	last  time.Time // of the last point, with the monotonic clock
-	clock time.Time // the same, as the clock says
-	count int       // of all points there ever were
+	mu sync.Mutex
+	// last is that of the last point, with the monotonic clock.
+	last time.Time
+	// clock is the same, as the clock says.
+	clock time.Time
+	// count is that of all points there ever were.
+	count int
 	lines map[string]*line
 	// worst is the longest lags since the last point.
 	worst map[string]float64

@@ -41,7 +41,8 @@ func (f *family) kind() string {
 type collector struct {
 	take     func() snapshot.Snapshot
 	families []family
-	descs    []*prometheus.Desc // of families
+	// descs are those of families.
+	descs []*prometheus.Desc
 }
 
 // Collectors returns what gives a registry the metrics of the snapshots that take takes, one a scrape, and those of the

@@ -5,7 +5,8 @@ import (
 )
 
 const (
-	maxStreams = 200 // of an output, with metrics of their own
+	// maxStreams is that of an output, with metrics of their own.
+	maxStreams = 200
 	// otherStreams is the name of all the others together.
 	otherStreams = "other"
 )

@@ -15,7 +15,8 @@ type bothHistograms struct {
 	prometheus.Metric // the native one
 
 	classic prometheus.Metric
-	began   bool // it is known when it began
+	// began says that it is known when it began.
+	began bool
 }
 
 // Write implements prometheus.Metric.

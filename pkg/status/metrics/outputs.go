@@ -78,7 +78,8 @@ func outputStates() []family {
 		eachGauge("aggregator_output_workers", "Requests that may be in flight.", labelOutput, everyOutput,
 			func(o *snapshot.Output) (string, float64) { return o.Name, float64(o.Workers) }),
 		eachGauge("aggregator_output_concurrency",
-			"Of the workers, how many may send now: fewer after the destination has throttled.", labelOutput, everyOutput,
+			"Of the workers, how many may send now: fewer after the destination has throttled.", labelOutput,
+			everyOutput,
 			func(o *snapshot.Output) (string, float64) { return o.Name, float64(o.Concurrency) }),
 		eachGauge("aggregator_output_held_clusters",
 			"Clusters that wait until what the destination refused of them is taken.", labelOutput, everyOutput,
@@ -125,7 +126,8 @@ func outputEvents() []family {
 			func(c *snapshot.OutputCluster) uint64 { return c.Delivered }),
 		clusterCounts("aggregator_output_dropped_events_total", "Events dropped as the configuration says, by reason.",
 			func(c *snapshot.OutputCluster) snapshot.Counts { return c.Dropped }),
-		clusterCounter("aggregator_output_purged_events_total", "Events that waited for the output and that somebody purged.",
+		clusterCounter("aggregator_output_purged_events_total",
+			"Events that waited for the output and that somebody purged.",
 			func(c *snapshot.OutputCluster) uint64 { return c.Purged }),
 		clusterCounts("aggregator_output_dead_events_total", "Events kept as dead letters, by reason.",
 			func(c *snapshot.OutputCluster) snapshot.Counts { return c.Dead }),
@@ -137,11 +139,14 @@ func outputEvents() []family {
 // outputRequests are what outputs sent, and how that went.
 func outputRequests() []family {
 	return []family{
-		eachCounter("aggregator_output_delivered_bytes_total", "Bytes of the delivered events as msgpack.", labelOutput, everyOutput,
+		eachCounter("aggregator_output_delivered_bytes_total", "Bytes of the delivered events as msgpack.", labelOutput,
+			everyOutput,
 			func(o *snapshot.Output) (string, uint64) { return o.Name, o.DeliveredBytes }),
-		eachCounts("aggregator_output_retried_events_total", "Events to be sent again, by reason.", labelOutput, "reason",
+		eachCounts("aggregator_output_retried_events_total", "Events to be sent again, by reason.", labelOutput,
+			"reason",
 			everyOutput, func(o *snapshot.Output) (string, snapshot.Counts) { return o.Name, o.Retries }),
-		eachGauge("aggregator_output_lag_seconds", "Age of the oldest chunk that is not delivered, 0 for none.", labelOutput,
+		eachGauge("aggregator_output_lag_seconds", "Age of the oldest chunk that is not delivered, 0 for none.",
+			labelOutput,
 			everyOutput, func(o *snapshot.Output) (string, float64) { return o.Name, o.Lag }),
 		eachCounter("aggregator_output_requests_total", "Requests that ended, well or not.", labelOutput, everyOutput,
 			func(o *snapshot.Output) (string, uint64) { return o.Name, o.Requests }),
@@ -156,7 +161,8 @@ func outputRequests() []family {
 		eachGauge("aggregator_output_last_success_timestamp_seconds",
 			"When the destination last took something, 0 for never.", labelOutput, everyOutput,
 			func(o *snapshot.Output) (string, float64) { return o.Name, unix(o.LastSuccess) }),
-		eachGauge("aggregator_output_last_error_timestamp_seconds", "When the last error occurred, 0 for never.", labelOutput,
+		eachGauge("aggregator_output_last_error_timestamp_seconds", "When the last error occurred, 0 for never.",
+			labelOutput,
 			everyOutput, func(o *snapshot.Output) (string, float64) { return o.Name, unix(o.LastError.Time) }),
 	}
 }

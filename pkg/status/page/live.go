@@ -39,10 +39,13 @@ type Live struct {
 	// Series are the lines that the page draws.
 	Series *history.Series
 
-	mu   sync.Mutex
-	last *snapshot.Snapshot // the newest
-	next time.Time          // when pages are told next
-	paid time.Time          // from when on they may be sent more, by bytesPerSecond
+	mu sync.Mutex
+	// last is the newest.
+	last *snapshot.Snapshot
+	// next is when pages are told next.
+	next time.Time
+	// paid is from when on they may be sent more, by bytesPerSecond.
+	paid time.Time
 	// told is when they were told last, by shown.
 	told  [2]time.Time
 	pages map[*stream]bool

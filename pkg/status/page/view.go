@@ -15,14 +15,19 @@ import (
 
 // How much of a snapshot is on the page, whatever is configured and whatever strangers send. The rest is in /status.
 const (
-	maxText     = 4 << 10 // bytes of an error's text
-	maxName     = 200     // bytes of a name
+	// maxText is how many bytes of an error's text.
+	maxText = 4 << 10
+	// maxName is how many bytes of a name.
+	maxName     = 200
 	maxFindings = 100
-	maxPeople   = 30 // agents and hosts turned away that are named
-	maxTargets  = 20
-	maxPaces    = 20
-	maxCauses   = 200 // of dead letters
-	maxRows     = 500 // outputs, clusters, certificates
+	// maxPeople is how many agents and hosts turned away that are named.
+	maxPeople  = 30
+	maxTargets = 20
+	maxPaces   = 20
+	// maxCauses is that of dead letters.
+	maxCauses = 200
+	// maxRows is how many outputs, clusters, certificates.
+	maxRows = 500
 )
 
 // view is what the page shows. Times are milliseconds since 1970, ages seconds; what is missing is nothing. Rates and
@@ -46,9 +51,10 @@ type view struct {
 }
 
 type verdict struct {
-	Severity client.Severity           `json:"severity"`
-	Text     string                    `json:"text"`
-	Findings map[string]client.Finding `json:"findings"` // by their number, from "0"
+	Severity client.Severity `json:"severity"`
+	Text     string          `json:"text"`
+	// Findings are by their number, from "0".
+	Findings map[string]client.Finding `json:"findings"`
 	More     int                       `json:"more,omitzero"`
 }
 
@@ -91,7 +97,8 @@ type output struct {
 	State snapshot.State `json:"state"`
 	Text  string         `json:"text"`
 	amounts
-	Done     *float64           `json:"done,omitempty"` // in seconds
+	// Done is in seconds.
+	Done     *float64           `json:"done,omitempty"`
 	Next     int64              `json:"next,omitzero"`
 	Error    *failure           `json:"error,omitempty"`
 	Server   string             `json:"server,omitempty"`
@@ -106,7 +113,8 @@ type output struct {
 	Paces    map[string]*pace   `json:"paces,omitempty"`
 	Dead     uint64             `json:"dead,omitzero"`
 	Dropped  uint64             `json:"dropped,omitzero"` // lately, but by filters
-	Filters  bool               `json:"filters,omitzero"` // it has steps, which /status has
+	// Filters says that it has steps, which /status has.
+	Filters bool `json:"filters,omitzero"`
 }
 
 // amounts are how much an output delivers, and how much waits for it.
@@ -143,11 +151,13 @@ type pace struct {
 }
 
 type cluster struct {
-	Rate     float64 `json:"rate"`
-	Bytes    float64 `json:"bytes"` // a second
+	Rate float64 `json:"rate"`
+	// Bytes is a second.
+	Bytes    float64 `json:"bytes"`
 	Conns    int     `json:"conns"`
 	MaxConns int     `json:"max_conns,omitzero"`
-	Limit    int64   `json:"limit,omitzero"` // bytes a second
+	// Limit counts bytes a second.
+	Limit    int64   `json:"limit,omitzero"`
 	Queue    int64   `json:"queue"`
 	QueueMax int64   `json:"queue_max,omitzero"`
 	Waiting  string  `json:"waiting,omitempty"`
@@ -184,12 +194,13 @@ type refused struct {
 }
 
 type letters struct {
-	Events  int64            `json:"events"`
-	Letters int              `json:"letters"`
-	Bytes   int64            `json:"bytes"`
-	Newest  int64            `json:"newest,omitzero"`
-	Evicted uint64           `json:"evicted,omitzero"`
-	Causes  map[string]cause `json:"causes"` // by output and reason
+	Events  int64  `json:"events"`
+	Letters int    `json:"letters"`
+	Bytes   int64  `json:"bytes"`
+	Newest  int64  `json:"newest,omitzero"`
+	Evicted uint64 `json:"evicted,omitzero"`
+	// Causes are by output and reason.
+	Causes map[string]cause `json:"causes"`
 }
 
 type cause struct {

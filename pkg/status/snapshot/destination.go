@@ -7,19 +7,25 @@ import "time"
 type Destination struct {
 	Server string `json:"server"` // product and version, once known
 	// Notices is what the operator should know although events flow.
-	Notices      []string `json:"notices"`
-	Hosts        []Host   `json:"hosts"`               // where there can be several
-	RequestLimit int64    `json:"request_limit_bytes"` // of a request, learned from refusals; 0: none refused
+	Notices []string `json:"notices"`
+	// Hosts are given where there can be several.
+	Hosts []Host `json:"hosts"`
+	// RequestLimit is that of a request, learned from refusals; 0: none refused.
+	RequestLimit int64 `json:"request_limit_bytes"`
 	// Events sent again that the destination may have stored before.
 	PossibleDuplicates uint64 `json:"possible_duplicates"`
 	// Events at their first attempt that the destination said it has already.
 	AlreadyThere uint64 `json:"already_there"`
 	// AlreadyThereExample is one of these. It is shown only to who shows the token or a password.
 	AlreadyThereExample *Example `json:"already_there_example,omitempty"`
-	FailureStore        uint64   `json:"failure_store"` // events that Elasticsearch took into its failure store
-	Redirected          uint64   `json:"redirected"`    // events for names beyond the limit, sent to the one for others
-	Truncated           uint64   `json:"truncated"`     // events shortened to what the destination takes
-	Paces               []Pace   `json:"paces"`         // ascending by stream
+	// FailureStore counts events that Elasticsearch took into its failure store.
+	FailureStore uint64 `json:"failure_store"`
+	// Redirected counts events for names beyond the limit, sent to the one for others.
+	Redirected uint64 `json:"redirected"`
+	// Truncated counts events shortened to what the destination takes.
+	Truncated uint64 `json:"truncated"`
+	// Paces are ascending by stream.
+	Paces []Pace `json:"paces"`
 }
 
 // Example is an event that something happened to, with the destination's words.
@@ -34,8 +40,9 @@ type Example struct {
 // Host is one of several servers of a destination.
 type Host struct {
 	Address string `json:"address"`
-	Down    bool   `json:"down"`            // it rests, after Error
-	Error   string `json:"error,omitempty"` // why; "" where it is not down
+	Down    bool   `json:"down"` // it rests, after Error
+	// Error is why; "" where it is not down.
+	Error string `json:"error,omitempty"`
 }
 
 // Pace is how fast events are sent to one stream of a destination. Rates of 0: no limit.
@@ -44,5 +51,6 @@ type Pace struct {
 	BytesPerSecond    float64 `json:"bytes_per_second"`
 	RecordsPerSecond  float64 `json:"records_per_second"`
 	RequestsPerSecond float64 `json:"requests_per_second"`
-	Throttled         uint64  `json:"throttled"` // requests, or parts of them, that the destination has throttled
+	// Throttled counts requests, or parts of them, that the destination has throttled.
+	Throttled uint64 `json:"throttled"`
 }

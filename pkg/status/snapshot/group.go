@@ -9,8 +9,10 @@ import (
 // outputs is of all of them, those that have ended among them: their last figures stay for as long as they are
 // remembered.
 type Group struct {
-	Self string `json:"self"` // the name of who tells this
-	Pods []Pod  `json:"pods"` // ascending by host, then by start
+	// Self is the name of who tells this.
+	Self string `json:"self"`
+	// Pods are ascending by host, then by start.
+	Pods []Pod `json:"pods"`
 	// Closing: what a pod did last is not known yet, as after its end, so the ledger says nothing.
 	Closing bool `json:"closing"`
 	// Own is what the one who tells this has done itself, for metrics, which others add up.
@@ -31,13 +33,17 @@ type Pod struct {
 	Started  time.Time `json:"started"`
 	LastSeen time.Time `json:"last_seen"`
 	State    PodState  `json:"state"`
-	NotReady []string  `json:"not_ready"` // why agents should not be sent there
+	// NotReady is why agents should not be sent there.
+	NotReady []string `json:"not_ready"`
 
-	Connections     int     `json:"connections"`
-	ReceivedEvents  uint64  `json:"received_events"`
-	DeliveredEvents uint64  `json:"delivered_events"`     // for all outputs
-	ReceivedRate    float64 `json:"received_per_second"`  // derived
-	DeliveredRate   float64 `json:"delivered_per_second"` // derived
+	Connections    int    `json:"connections"`
+	ReceivedEvents uint64 `json:"received_events"`
+	// DeliveredEvents is for all outputs.
+	DeliveredEvents uint64 `json:"delivered_events"`
+	// ReceivedRate is derived.
+	ReceivedRate float64 `json:"received_per_second"`
+	// DeliveredRate is derived.
+	DeliveredRate float64 `json:"delivered_per_second"`
 }
 
 // PodState is what became of a pod.

@@ -19,33 +19,39 @@ type Snapshot struct {
 	Commit   string    `json:"commit"`
 	Hostname string    `json:"hostname"`
 	Started  time.Time `json:"started"`
-	Time     time.Time `json:"time"`           // derived: when the snapshot was taken
-	Uptime   float64   `json:"uptime_seconds"` // derived
+	// Time is derived: when the snapshot was taken.
+	Time time.Time `json:"time"`
+	// Uptime is derived.
+	Uptime float64 `json:"uptime_seconds"`
 	Probes
 
 	// DeliveredWithin is the longest that an event waited for an output in the last seconds, in seconds. Derived.
 	DeliveredWithin float64 `json:"delivered_within_seconds"`
 
-	Memory       Memory         `json:"memory"`
-	Config       ConfigState    `json:"config"`
-	Listeners    []Listener     `json:"listeners"`
-	Clusters     []Cluster      `json:"clusters"`
-	Queue        Queue          `json:"queue"`
-	Outputs      []Output       `json:"outputs"`
-	Certificates []Certificate  `json:"certificates"`
-	DeadLetters  DeadLetters    `json:"dead_letters"`
-	Ledger       Ledger         `json:"ledger"`          // derived
-	Verdict      client.Verdict `json:"verdict"`         // derived: see package verdict
-	Group        *Group         `json:"group,omitempty"` // nil: the queue is this program's alone
+	Memory       Memory        `json:"memory"`
+	Config       ConfigState   `json:"config"`
+	Listeners    []Listener    `json:"listeners"`
+	Clusters     []Cluster     `json:"clusters"`
+	Queue        Queue         `json:"queue"`
+	Outputs      []Output      `json:"outputs"`
+	Certificates []Certificate `json:"certificates"`
+	DeadLetters  DeadLetters   `json:"dead_letters"`
+	// Ledger is derived.
+	Ledger Ledger `json:"ledger"`
+	// Verdict is derived: see package verdict.
+	Verdict client.Verdict `json:"verdict"`
+	// Group may be nil: the queue is this program's alone.
+	Group *Group `json:"group,omitempty"`
 	Taken
 }
 
 // Loop is what one of the program's loops is at.
 type Loop struct {
-	Name    string  `json:"name"`
-	Doing   string  `json:"doing"`              // resting: waits for work; turning: works; disk: waits for a disk
-	What    string  `json:"disk_call,omitzero"` // in a sentence: "a commit to /var/lib/aggregator"
-	Seconds float64 `json:"seconds"`            // for how long
+	Name  string `json:"name"`
+	Doing string `json:"doing"`              // resting: waits for work; turning: works; disk: waits for a disk
+	What  string `json:"disk_call,omitzero"` // in a sentence: "a commit to /var/lib/aggregator"
+	// Seconds is for how long.
+	Seconds float64 `json:"seconds"`
 }
 
 // Counts are counters by a label: a reason, a mode, a rule.
@@ -86,8 +92,10 @@ type Failure struct {
 	// Text with a destination's own words: only for who shows the token or a password.
 	Detail string    `json:"detail,omitempty"`
 	Time   time.Time `json:"time,omitzero"`
-	Age    float64   `json:"age_seconds"`    // derived
-	Ended  time.Time `json:"ended,omitzero"` // since when it is past; zero: nothing shows that it is
+	// Age is derived.
+	Age float64 `json:"age_seconds"`
+	// Ended is since when it is past; zero: nothing shows that it is.
+	Ended time.Time `json:"ended,omitzero"`
 }
 
 // Lasts reports whether there is an error that is not past.
@@ -95,14 +103,17 @@ func (f Failure) Lasts() bool { return f.Text != "" && f.Ended.IsZero() }
 
 // ConfigState is the configuration in force.
 type ConfigState struct {
-	Source   string    `json:"source"` // a file's name, or that these are the defaults
+	// Source is a file's name, or that these are the defaults.
+	Source   string    `json:"source"`
 	Hash     string    `json:"hash"`
 	LoadedAt time.Time `json:"loaded_at,omitzero"`
 	Warnings []string  `json:"warnings"`
-	Reloads  uint64    `json:"reloads"`          // that put a new one in force
-	Failing  Failure   `json:"failing,omitzero"` // why the newest file was refused; zero: it is in force
-	Restart  []string  `json:"needs_restart"`    // settings that the file has changed but that stay as they were
-	Routes   []Route   `json:"routes,omitempty"`
+	// Reloads counts those that put a new one in force.
+	Reloads uint64 `json:"reloads"`
+	// Failing is why the newest file was refused; zero: it is in force.
+	Failing Failure  `json:"failing,omitzero"`
+	Restart []string `json:"needs_restart"` // settings that the file has changed but that stay as they were
+	Routes  []Route  `json:"routes,omitempty"`
 }
 
 // Route is a route of the configuration in force.
@@ -114,30 +125,42 @@ type Route struct {
 
 // Memory is what the program may use.
 type Memory struct {
-	LimitBytes int64  `json:"limit_bytes"` // that the runtime keeps to, as far as it can
-	Source     string `json:"source"`      // of the limit: GOMEMLIMIT, control group or configuration
-	NeedBytes  int64  `json:"need_bytes"`  // what the configuration has use for at full load
+	// LimitBytes counts those that the runtime keeps to, as far as it can.
+	LimitBytes int64 `json:"limit_bytes"`
+	// Source is where the limit comes from: GOMEMLIMIT, control group or configuration.
+	Source string `json:"source"`
+	// NeedBytes is what the configuration has use for at full load.
+	NeedBytes int64 `json:"need_bytes"`
 	// What the control group allows, with all that the kernel counts; 0: no limit.
 	GroupBytes int64 `json:"group_bytes"`
-	UsedBytes  int64 `json:"used_bytes"` // of LimitBytes, what the runtime holds now
+	// UsedBytes is that of LimitBytes, what the runtime holds now.
+	UsedBytes int64 `json:"used_bytes"`
 }
 
 // Listener is one listener of the Forward protocol.
 type Listener struct {
-	Name             string  `json:"name"`
-	Address          string  `json:"address"`
-	Connections      int     `json:"connections"` // open now
-	ConnectionsTotal uint64  `json:"connections_total"`
-	TLSTotal         uint64  `json:"tls_total"`     // of these, with a finished TLS handshake
-	ProxiedTotal     uint64  `json:"proxied_total"` // of these, whose source a PROXY header told
-	ProbesTotal      uint64  `json:"probes_total"`  // connections that closed without a byte
-	Refused          Counts  `json:"refused"`       // connections by the reason that they were closed for
-	Messages         Counts  `json:"messages"`      // by mode
-	AcksTotal        uint64  `json:"acks_total"`
-	NoAckTotal       uint64  `json:"no_ack_total"` // of Messages, that want no ack: a connection that breaks loses them
-	NoAckPeers       []NoAck `json:"no_ack_peers"` // who sends such, the last first
-	AckLatency       Latency `json:"ack_latency"`  // from a message's last byte to its ack
-	LastError        Failure `json:"last_error,omitzero"`
+	Name    string `json:"name"`
+	Address string `json:"address"`
+	// Connections is open now.
+	Connections      int    `json:"connections"`
+	ConnectionsTotal uint64 `json:"connections_total"`
+	// TLSTotal is that of these, with a finished TLS handshake.
+	TLSTotal uint64 `json:"tls_total"`
+	// ProxiedTotal is that of these, whose source a PROXY header told.
+	ProxiedTotal uint64 `json:"proxied_total"`
+	// ProbesTotal counts connections that closed without a byte.
+	ProbesTotal uint64 `json:"probes_total"`
+	Refused     Counts `json:"refused"` // connections by the reason that they were closed for
+	// Messages is by mode.
+	Messages  Counts `json:"messages"`
+	AcksTotal uint64 `json:"acks_total"`
+	// NoAckTotal is that of Messages, that want no ack: a connection that breaks loses them.
+	NoAckTotal uint64 `json:"no_ack_total"`
+	// NoAckPeers are who sends such, the last first.
+	NoAckPeers []NoAck `json:"no_ack_peers"`
+	// AckLatency is from a message's last byte to its ack.
+	AckLatency Latency `json:"ack_latency"`
+	LastError  Failure `json:"last_error,omitzero"`
 	// Agents are those of which the listener knows most recently, the last seen first, a bounded number.
 	Agents []Agent `json:"agents"`
 	// RefusedPeers are whom it has turned away most recently, the last first, a bounded number.
@@ -148,22 +171,25 @@ type Listener struct {
 
 // Agent is one sender: what comes from one host under one name for one cluster.
 type Agent struct {
-	Peer        string    `json:"peer"`     // its address; "": a Unix socket's
-	Hostname    string    `json:"hostname"` // that it claims; "": it claims none
-	Cluster     string    `json:"cluster"`
-	Connections int       `json:"connections"` // open
-	Messages    uint64    `json:"messages"`    // stored
-	NoAck       uint64    `json:"no_ack"`      // of Messages, that wanted no ack
-	AsksAcks    bool      `json:"asks_acks"`   // its last messages wanted acks
-	LastSeen    time.Time `json:"last_seen,omitzero"`
+	Peer     string `json:"peer"`     // its address; "": a Unix socket's
+	Hostname string `json:"hostname"` // that it claims; "": it claims none
+	Cluster  string `json:"cluster"`
+	// Connections is how many are open.
+	Connections int    `json:"connections"`
+	Messages    uint64 `json:"messages"` // stored
+	// NoAck is that of Messages, that wanted no ack.
+	NoAck    uint64    `json:"no_ack"`
+	AsksAcks bool      `json:"asks_acks"` // its last messages wanted acks
+	LastSeen time.Time `json:"last_seen,omitzero"`
 }
 
 // RefusedPeer is a host that connections were closed of, for one reason.
 type RefusedPeer struct {
-	Peer     string    `json:"peer"`     // its address; "": a Unix socket's
-	Hostname string    `json:"hostname"` // that it claimed; "": it came to none
-	Reason   string    `json:"reason"`
-	Text     string    `json:"text"` // of the last
+	Peer     string `json:"peer"`     // its address; "": a Unix socket's
+	Hostname string `json:"hostname"` // that it claimed; "": it came to none
+	Reason   string `json:"reason"`
+	// Text is that of the last.
+	Text     string    `json:"text"`
 	Times    uint64    `json:"times"`
 	LastSeen time.Time `json:"last_seen"`
 }
@@ -179,28 +205,36 @@ type NoAck struct {
 // Cluster is what came in from one cluster. ReceivedEvents is StoredEvents and DuplicateEvents and
 // all of Dropped, Dead and Unreported together; all are counted when the message is committed.
 type Cluster struct {
-	Name            string `json:"name"`
-	ReceivedEvents  uint64 `json:"received_events"`
-	ReceivedBytes   uint64 `json:"received_bytes"` // of msgpack entries, decompressed
-	Messages        uint64 `json:"messages"`
-	StoredEvents    uint64 `json:"stored_events"` // for at least one output
+	Name           string `json:"name"`
+	ReceivedEvents uint64 `json:"received_events"`
+	// ReceivedBytes is that of msgpack entries, decompressed.
+	ReceivedBytes uint64 `json:"received_bytes"`
+	Messages      uint64 `json:"messages"`
+	// StoredEvents is for at least one output.
+	StoredEvents    uint64 `json:"stored_events"`
 	DuplicateEvents uint64 `json:"duplicate_events"`
 	Dropped         Counts `json:"dropped"` // events by rule
 	Dead            Counts `json:"dead"`    // events kept as dead letters on arrival, by reason
 	// Unreported events were received by pods of a group that were killed before they told what became of them.
-	Unreported         uint64 `json:"unreported_events"`
-	Connections        int    `json:"connections"`         // open
+	Unreported uint64 `json:"unreported_events"`
+	// Connections is how many are open.
+	Connections        int    `json:"connections"`
 	RefusedConnections uint64 `json:"refused_connections"` // beyond max_connections
-	QueueBytes         int64  `json:"queue_bytes"`         // on disk, that an output still wants
-	QueueMaxBytes      int64  `json:"queue_max_bytes"`     // max_queue_size; 0: none of its own
-	Waiting            string `json:"waiting,omitempty"`   // why its messages wait to be stored
+	// QueueBytes is on disk, that an output still wants.
+	QueueBytes    int64 `json:"queue_bytes"`
+	QueueMaxBytes int64 `json:"queue_max_bytes"` // max_queue_size; 0: none of its own
+	// Waiting is why its messages wait to be stored.
+	Waiting string `json:"waiting,omitempty"`
 	// That its connections waited for rate_limit, all together.
-	Slowed          float64   `json:"slowed_seconds"`
-	LastSeen        time.Time `json:"last_seen,omitzero"`
-	EventsPerSecond float64   `json:"events_per_second"` // derived: received, of the last seconds
-	BytesPerSecond  float64   `json:"bytes_per_second"`  // derived
+	Slowed   float64   `json:"slowed_seconds"`
+	LastSeen time.Time `json:"last_seen,omitzero"`
+	// EventsPerSecond is derived: received, of the last seconds.
+	EventsPerSecond float64 `json:"events_per_second"`
+	// BytesPerSecond is derived.
+	BytesPerSecond float64 `json:"bytes_per_second"`
 	ClusterLimits
-	DroppedLately uint64 `json:"dropped_lately"` // derived: events dropped on arrival in the last 15 minutes
+	// DroppedLately is derived: events dropped on arrival in the last 15 minutes.
+	DroppedLately uint64 `json:"dropped_lately"`
 }
 
 // ClusterLimits are what a cluster's agents may do; 0 is no limit.
@@ -218,31 +252,35 @@ type Certificate struct {
 	Subject  string    `json:"subject,omitempty"`
 	Names    []string  `json:"names,omitempty"`
 	NotAfter time.Time `json:"not_after,omitzero"`
-	DaysLeft float64   `json:"days_left"` // below 0: expired; 0 where there is only ca_file
+	// DaysLeft is below 0: expired; 0 where there is only ca_file.
+	DaysLeft float64   `json:"days_left"`
 	LoadedAt time.Time `json:"loaded_at"`
 	Reloads  uint64    `json:"reloads"`
-	Failing  Failure   `json:"failing,omitzero"` // why the files as they are now are not in force
+	// Failing is why the files as they are now are not in force.
+	Failing Failure `json:"failing,omitzero"`
 }
 
 // Queue is the store of what was acknowledged and is not delivered yet.
 type Queue struct {
-	Segments         int     `json:"segments"`
-	SetAsideSegments int     `json:"set_aside_segments"` // damaged files that were kept under another name
-	DiskBytes        int64   `json:"disk_bytes"`
-	MaxBytes         int64   `json:"max_bytes"`
-	FreeDiskBytes    int64   `json:"free_disk_bytes"`
-	MinFreeDiskBytes int64   `json:"min_free_disk_bytes"` // with less free, the disk counts as full
-	DamagedEvents    uint64  `json:"damaged_events"`      // lost in damaged chunks, as far as known, since the start
-	Full             bool    `json:"full"`
-	FullReason       string  `json:"full_reason,omitempty"`
-	PendingChunks    int     `json:"pending_chunks"`
-	PendingEvents    int64   `json:"pending_events"`
-	PendingBytes     int64   `json:"pending_bytes"`
-	OldestAge        float64 `json:"oldest_age_seconds"` // of the oldest chunk that waits, 0: none
-	AppendedChunks   uint64  `json:"appended_chunks"`
-	AppendedEvents   uint64  `json:"appended_events"`
-	AppendedBytes    uint64  `json:"appended_bytes"`
-	RecoveredEvents  uint64  `json:"recovered_events"` // found waiting at the start
+	Segments         int   `json:"segments"`
+	SetAsideSegments int   `json:"set_aside_segments"` // damaged files that were kept under another name
+	DiskBytes        int64 `json:"disk_bytes"`
+	MaxBytes         int64 `json:"max_bytes"`
+	FreeDiskBytes    int64 `json:"free_disk_bytes"`
+	// MinFreeDiskBytes is the least: with less free, the disk counts as full.
+	MinFreeDiskBytes int64  `json:"min_free_disk_bytes"`
+	DamagedEvents    uint64 `json:"damaged_events"` // lost in damaged chunks, as far as known, since the start
+	Full             bool   `json:"full"`
+	FullReason       string `json:"full_reason,omitempty"`
+	PendingChunks    int    `json:"pending_chunks"`
+	PendingEvents    int64  `json:"pending_events"`
+	PendingBytes     int64  `json:"pending_bytes"`
+	// OldestAge is that of the oldest chunk that waits, 0: none.
+	OldestAge       float64 `json:"oldest_age_seconds"`
+	AppendedChunks  uint64  `json:"appended_chunks"`
+	AppendedEvents  uint64  `json:"appended_events"`
+	AppendedBytes   uint64  `json:"appended_bytes"`
+	RecoveredEvents uint64  `json:"recovered_events"` // found waiting at the start
 	QueueCommits
 	QueueMemory
 	QueueOutlook
@@ -269,23 +307,28 @@ const (
 
 // Output is one destination.
 type Output struct {
-	Name  string    `json:"name"`
-	Type  string    `json:"type"`
-	State State     `json:"state"`
-	Since time.Time `json:"since,omitzero"` // when it was made: at the start, or by the last reload that changed it
+	Name  string `json:"name"`
+	Type  string `json:"type"`
+	State State  `json:"state"`
+	// Since is when it was made: at the start, or by the last reload that changed it.
+	Since time.Time `json:"since,omitzero"`
 	OutputWorkers
 	// That wait until what the destination refused of them is taken.
-	HeldClusters   []string        `json:"held_clusters"`
-	Clusters       []OutputCluster `json:"clusters"`
-	DeliveredBytes uint64          `json:"delivered_bytes"` // of msgpack
-	Retries        Counts          `json:"retries"`         // events to be sent again, by reason
-	Lag            float64         `json:"lag_seconds"`     // age of the oldest chunk not delivered, 0: none
+	HeldClusters []string        `json:"held_clusters"`
+	Clusters     []OutputCluster `json:"clusters"`
+	// DeliveredBytes is that of msgpack.
+	DeliveredBytes uint64  `json:"delivered_bytes"`
+	Retries        Counts  `json:"retries"`     // events to be sent again, by reason
+	Lag            float64 `json:"lag_seconds"` // age of the oldest chunk not delivered, 0: none
 	OutputRequests
-	LastError    Failure   `json:"last_error,omitzero"`
-	FailingSince time.Time `json:"failing_since,omitzero"` // since when nothing gets through: retrying, refused
+	LastError Failure `json:"last_error,omitzero"`
+	// FailingSince is since when nothing gets through: retrying, refused.
+	FailingSince time.Time `json:"failing_since,omitzero"`
 	OutputTimes
-	EventsPerSecond float64 `json:"events_per_second"` // derived: delivered, of the last seconds
-	Steps           []Step  `json:"steps"`             // of filters, in order
+	// EventsPerSecond is derived: delivered, of the last seconds.
+	EventsPerSecond float64 `json:"events_per_second"`
+	// Steps are those of filters, in order.
+	Steps []Step `json:"steps"`
 	OutputOutlook
 	OutputWaiting
 	OutputLately
@@ -295,11 +338,13 @@ type Output struct {
 // Target is a place of a destination, and what became of the events for it since the start; each is counted when it is
 // sent, so these figures run ahead of those of OutputCluster.
 type Target struct {
-	Target      string    `json:"target"`
-	Delivered   uint64    `json:"delivered"`
-	Bytes       uint64    `json:"delivered_bytes"` // of msgpack
-	Refused     Counts    `json:"refused"`         // events, each time, by reason
-	Status      int       `json:"status,omitzero"` // the last refusal's
+	Target    string `json:"target"`
+	Delivered uint64 `json:"delivered"`
+	// Bytes is that of msgpack.
+	Bytes   uint64 `json:"delivered_bytes"`
+	Refused Counts `json:"refused"` // events, each time, by reason
+	// Status is the last refusal's.
+	Status      int       `json:"status,omitzero"`
 	Kind        string    `json:"kind,omitempty"`
 	LastError   time.Time `json:"last_error,omitzero"`
 	LastSuccess time.Time `json:"last_success,omitzero"`
@@ -308,15 +353,21 @@ type Target struct {
 // WaitingTarget is a place of a destination (an index, a stream, a group) that takes no events for now, so that those
 // that go there wait aside while the others are delivered. What it holds is fit for everybody's eyes.
 type WaitingTarget struct {
-	Target  string    `json:"target"`
-	Since   time.Time `json:"since"` // when it was refused first
-	Events  uint64    `json:"events"`
-	Bytes   int64     `json:"bytes"`              // on disk
-	Oldest  float64   `json:"oldest_age_seconds"` // of its oldest chunk
-	Status  int       `json:"status,omitzero"`    // the destination's last answer
-	Kind    string    `json:"kind"`               // the answer's type: index_closed_exception
+	Target string `json:"target"`
+	// Since is when it was refused first.
+	Since  time.Time `json:"since"`
+	Events uint64    `json:"events"`
+	// Bytes is on disk.
+	Bytes int64 `json:"bytes"`
+	// Oldest is that of its oldest chunk.
+	Oldest float64 `json:"oldest_age_seconds"`
+	// Status is the destination's last answer.
+	Status int `json:"status,omitzero"`
+	// Kind is the answer's type: index_closed_exception.
+	Kind    string    `json:"kind"`
 	NextTry time.Time `json:"next_try,omitzero"`
-	Remedy  string    `json:"remedy"` // what to do, in a sentence's part
+	// Remedy is what to do, in a sentence's part.
+	Remedy string `json:"remedy"`
 	// Full: so much waits that its new events become dead letters. Flowing: it takes events again, and what waited is
 	// sent.
 	Full    bool `json:"full"`
@@ -328,45 +379,56 @@ type WaitingTarget struct {
 // OutputCluster counts the events of one cluster for one output. Queued, Returned, Adopted and Recovered together are
 // all the others together.
 type OutputCluster struct {
-	Cluster   string `json:"cluster"`
-	Queued    uint64 `json:"queued"`    // since the start
+	Cluster string `json:"cluster"`
+	// Queued is since the start.
+	Queued    uint64 `json:"queued"`
 	Returned  uint64 `json:"returned"`  // dead letters that were put back into the queue, since the start
 	Adopted   uint64 `json:"adopted"`   // handed over by another aggregator, since the start
 	Recovered uint64 `json:"recovered"` // found waiting at the start
 	Delivered uint64 `json:"delivered"`
-	Dropped   Counts `json:"dropped"` // by reason
-	Purged    uint64 `json:"purged"`  // deleted by somebody while they waited
-	Dead      Counts `json:"dead"`    // kept as dead letters, by reason
-	Pending   uint64 `json:"pending"` // waiting or in flight
+	// Dropped is by reason.
+	Dropped Counts `json:"dropped"`
+	Purged  uint64 `json:"purged"` // deleted by somebody while they waited
+	// Dead is kept as dead letters, by reason.
+	Dead    Counts `json:"dead"`
+	Pending uint64 `json:"pending"` // waiting or in flight
 	// Unreported events were settled by pods of a group that were killed before they told how.
 	Unreported uint64 `json:"unreported"`
 
-	PendingChunks      int64   `json:"pending_chunks"`
-	PendingBytes       int64   `json:"pending_bytes"`        // on disk
-	OldestAge          float64 `json:"oldest_age_seconds"`   // of the oldest chunk that waits; 0: none
-	DeliveredPerSecond float64 `json:"delivered_per_second"` // derived: of the last seconds
-	QueuedPerSecond    float64 `json:"queued_per_second"`    // derived
+	PendingChunks int64 `json:"pending_chunks"`
+	// PendingBytes is on disk.
+	PendingBytes int64 `json:"pending_bytes"`
+	// OldestAge is that of the oldest chunk that waits; 0: none.
+	OldestAge float64 `json:"oldest_age_seconds"`
+	// DeliveredPerSecond is derived: of the last seconds.
+	DeliveredPerSecond float64 `json:"delivered_per_second"`
+	// QueuedPerSecond is derived.
+	QueuedPerSecond float64 `json:"queued_per_second"`
 }
 
 // DeadLetters are the events that will not be delivered.
 type DeadLetters struct {
-	Count         int       `json:"count"`
-	Events        int64     `json:"events"`
-	Newest        time.Time `json:"newest,omitzero"` // when the last of them was refused
-	Bytes         int64     `json:"bytes"`           // on disk
-	EvictedEvents uint64    `json:"evicted_events"`  // pushed out by max_size or max_age, since the start
-	RetriedEvents uint64    `json:"retried_events"`  // put back into the queue, since the start
-	PurgedEvents  uint64    `json:"purged_events"`   // deleted by somebody, since the start
-	DamagedEvents uint64    `json:"damaged_events"`  // lost in damaged files, as far as known, since the start
+	Count  int   `json:"count"`
+	Events int64 `json:"events"`
+	// Newest is when the last of them was refused.
+	Newest time.Time `json:"newest,omitzero"`
+	// Bytes is on disk.
+	Bytes         int64  `json:"bytes"`
+	EvictedEvents uint64 `json:"evicted_events"` // pushed out by max_size or max_age, since the start
+	RetriedEvents uint64 `json:"retried_events"` // put back into the queue, since the start
+	PurgedEvents  uint64 `json:"purged_events"`  // deleted by somebody, since the start
+	DamagedEvents uint64 `json:"damaged_events"` // lost in damaged files, as far as known, since the start
 	// Damaged files that were kept under another name, since the start.
 	SetAsideFiles int               `json:"set_aside_files"`
 	By            []DeadLetterCount `json:"by"`
-	EvictedLately uint64            `json:"evicted_lately"` // derived: of EvictedEvents, those of the last hour
+	// EvictedLately is derived: of EvictedEvents, those of the last hour.
+	EvictedLately uint64 `json:"evicted_lately"`
 }
 
 // DeadLetterCount is how many events are kept as dead letters for one reason.
 type DeadLetterCount struct {
-	Output  string `json:"output"` // "": refused before any output
+	// Output may be "": refused before any output.
+	Output  string `json:"output"`
 	Cluster string `json:"cluster"`
 	Reason  string `json:"reason"`
 	Events  int64  `json:"events"`
@@ -374,10 +436,12 @@ type DeadLetterCount struct {
 
 // Probes are what /readyz and /healthz answer, and what the loops are at that they go by.
 type Probes struct {
-	Ready     bool     `json:"ready"`     // derived
-	NotReady  []string `json:"not_ready"` // derived: why
-	Healthy   bool     `json:"healthy"`   // derived
-	Unhealthy []string `json:"unhealthy"` // derived: why
+	Ready bool `json:"ready"` // derived
+	// NotReady is derived: why.
+	NotReady []string `json:"not_ready"`
+	Healthy  bool     `json:"healthy"` // derived
+	// Unhealthy is derived: why.
+	Unhealthy []string `json:"unhealthy"`
 	Loops     []Loop   `json:"loops"`
 }
 
@@ -395,14 +459,16 @@ type Taken struct {
 type QueueCommits struct {
 	Commits       uint64  `json:"commits"`
 	CommitLatency Latency `json:"commit_latency"`
-	CommitWait    Latency `json:"commit_wait"` // for more batches to come
+	// CommitWait is for more batches to come.
+	CommitWait Latency `json:"commit_wait"`
 	// CommitCauses counts commits by why they waited no longer.
 	CommitCauses map[string]uint64 `json:"commit_causes,omitempty"`
 }
 
 // QueueMemory is the memory between sockets and queue.
 type QueueMemory struct {
-	MemoryBytes    int64 `json:"memory_bytes"` // between socket and queue
+	// MemoryBytes is between socket and queue.
+	MemoryBytes    int64 `json:"memory_bytes"`
 	MemoryMaxBytes int64 `json:"memory_max_bytes"`
 	// EvictedConnections were closed, since the start, to give the memory that they held to others.
 	EvictedConnections uint64 `json:"evicted_connections"`
@@ -420,14 +486,17 @@ type QueueOutlook struct {
 type OutputWorkers struct {
 	Workers int `json:"workers"`
 	// Of the workers, how many may send now: fewer after the destination has throttled.
-	Concurrency   int     `json:"concurrency"`
-	InFlight      int     `json:"in_flight"`              // requests under way
-	OldestRequest float64 `json:"oldest_request_seconds"` // how long the first of these has been, 0: there are none
+	Concurrency int `json:"concurrency"`
+	// InFlight counts requests under way.
+	InFlight int `json:"in_flight"`
+	// OldestRequest is how long the first of these has been, 0: there are none.
+	OldestRequest float64 `json:"oldest_request_seconds"`
 }
 
 // OutputRequests are those of an output that have ended.
 type OutputRequests struct {
-	Requests       uint64  `json:"requests"` // that ended, well or not
+	// Requests counts those that ended, well or not.
+	Requests       uint64  `json:"requests"`
 	FailedRequests uint64  `json:"failed_requests"`
 	RequestLatency Latency `json:"request_latency"`
 	// DeliveryLatency is the time of events from when they were stored to when the destination had them.
@@ -443,7 +512,8 @@ type OutputTimes struct {
 
 // OutputOutlook is what an output is doing in words, and how long it will be busy. All is derived.
 type OutputOutlook struct {
-	StateText string `json:"state_text"` // derived: State in words, with what explains it
+	// StateText is derived: State in words, with what explains it.
+	StateText string `json:"state_text"`
 	// DoneIn is in how many seconds nothing is pending if it goes on like this; nil: never, or that can't be told.
 	// Derived.
 	DoneIn *float64 `json:"done_in_seconds"`

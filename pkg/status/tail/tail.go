@@ -15,9 +15,12 @@ import (
 )
 
 const (
-	maxViews  = 16       // at once
-	buffered  = 256      // events that a view may be behind
-	maxRecord = 16 << 10 // bytes of JSON of a record that is shown
+	// maxViews is how many there may be at once.
+	maxViews = 16
+	// buffered is how many events that a view may be behind.
+	buffered = 256
+	// maxRecord is how many bytes of JSON of a record that is shown.
+	maxRecord = 16 << 10
 	// maxLooks is how many events a second are looked at for a view with a pattern, which has to render each of them.
 	maxLooks = 2000
 )
@@ -27,16 +30,21 @@ var ErrBusy = errors.New("as many live views are open as may be: close one")
 
 // Query says what a view shows.
 type Query struct {
-	At      string            // client.TailArrival, an output's name, or what Route was called
-	Route   string            // the one that events are on, routes[0]; "": that does not matter
-	Cluster string            // "": all
+	At string // client.TailArrival, an output's name, or what Route was called
+	// Route is the one that events are on, routes[0]; "": that does not matter.
+	Route string
+	// Cluster may be "": all.
+	Cluster string
 	Tag     func(string) bool // nil: all
 	Grep    *regexp.Regexp    // that the record has to match; nil: all
-	Records bool              // it may show them, once steps have taken out what they take out
+	// Records says that it may show them, once steps have taken out what they take out.
+	Records bool
 	// Values: it may show all else, records before that, what steps have changed, and destinations' own words.
 	Values bool
-	Sample int // one of so many events that fit; 0 and 1: all
-	Rate   int // events a second at most; 0: client.TailRate
+	// Sample is one of so many events that fit; 0 and 1: all.
+	Sample int
+	// Rate counts events a second at most; 0: client.TailRate.
+	Rate int
 }
 
 // Hub gives events to views. Safe for concurrent use. The zero Hub is ready for use.
@@ -55,12 +63,14 @@ type View struct {
 
 	missed atomic.Uint64
 
-	mu     sync.Mutex
-	enc    *event.Encoder
-	second int64 // that the next two are counted in
+	mu  sync.Mutex
+	enc *event.Encoder
+	// second counts those that the next two are counted in.
+	second int64
 	shown  int
 	looks  int
-	fitted int // events, for samples
+	// fitted counts events, for samples.
+	fitted int
 	follows
 }
 
@@ -92,7 +102,8 @@ func (h *Hub) Open(q Query) (*View, error) {
 	if len(h.views) >= maxViews {
 		return nil, ErrBusy
 	}
-	h.views = append(slices.Clone(h.views), v) // others may be walking through the old one
+	// Others may be walking through the old one.
+	h.views = append(slices.Clone(h.views), v)
 	h.watched.Store(int32(len(h.views)))
 	return v, nil
 }
@@ -230,7 +241,8 @@ func (v *View) Picks(cluster string, now time.Time) bool {
 	case !v.late() && !v.sampled():
 		return false
 	case !v.late() && room > 0:
-		v.shown++ // it keeps its place
+		// It keeps its place.
+		v.shown++
 		return true
 	}
 	v.missed.Add(1)
@@ -265,8 +277,10 @@ func (v *View) Looked(output string, c *event.Chunk) bool {
 
 // End is what is known of a followed event that comes to an end, or is sent once more.
 type End struct {
-	Over    bool // nothing comes after it
-	Through bool // it has passed all steps
+	// Over says that nothing comes after it.
+	Over bool
+	// Through says that it has passed all steps.
+	Through bool
 	Fill    func(*client.TailEvent)
 }
 
@@ -294,7 +308,8 @@ func (v *View) Show(key Key, ev *event.Event, now time.Time, end End) {
 		f.shown = f.shown || f.left
 		return
 	}
-	kept := !f.shown && !v.late() // its place, since Picks
+	// Its place, since Picks.
+	kept := !f.shown && !v.late()
 	f.shown = true
 	if !kept && room <= 0 {
 		v.missed.Add(1)

@@ -12,9 +12,12 @@ import (
 )
 
 const (
-	maxTracks = 256      // events that a view follows at once, between the first step and the destination's answer
-	maxCopies = 32 << 10 // bytes that are kept of one of them
-	maxChunks = 8192     // chunks that a view remembers to have looked at
+	// maxTracks is how many events that a view follows at once, between the first step and the destination's answer.
+	maxTracks = 256
+	// maxCopies is how many bytes that are kept of one of them.
+	maxCopies = 32 << 10
+	// maxChunks is how many chunks that a view remembers to have looked at.
+	maxChunks = 8192
 )
 
 // Key tells an event on its way to an output from all others.
@@ -45,20 +48,23 @@ func chunkKeyOf(output string, c *event.Chunk) chunkKey {
 // Track is what steps have done with an event. It keeps copies, and compares them only once it is shown, where nobody
 // waits. One goroutine adds to it, before it is shown.
 type Track struct {
-	Route  string
-	Joined int // how many events it stands for, where it is more than one
+	Route string
+	// Joined is how many events it stands for, where it is more than one.
+	Joined int
 
 	first state
 	steps []step
-	size  int // of the copies
+	// size is that of the copies.
+	size int
 }
 
 // state is an event between two steps.
 type state struct {
 	record []byte
-	large  bool // it was too large to be kept
-	time   event.Time
-	tag    string
+	// large says that it was too large to be kept.
+	large bool
+	time  event.Time
+	tag   string
 }
 
 type step struct {
@@ -98,7 +104,8 @@ func (t *Track) Step(did stepdiff.Step, ev *event.Event, record []byte) {
 		same := before.did.Filter == did.Filter && before.did.Index == did.Index
 		if same && before.did.Effect == stepdiff.Held {
 			t.steps = t.steps[:n-1]
-		} else if same && did.Effect == stepdiff.Kept { // a step's second half
+		} else if same && did.Effect == stepdiff.Kept {
+			// A step's second half.
 			before.after = t.stateOf(ev, record, last)
 			return
 		}
@@ -147,7 +154,8 @@ func jsonOf(record []byte) json.RawMessage {
 	}
 	text, err := json.Marshal(msgview.Text(record, maxRecord))
 	if err != nil {
-		return json.RawMessage("null") // never: a string always becomes JSON
+		// Never: a string always becomes JSON.
+		return json.RawMessage("null")
 	}
 	return text
 }
@@ -155,14 +163,17 @@ func jsonOf(record []byte) json.RawMessage {
 // followed is an event that a view follows.
 type followed struct {
 	track *Track
-	shown bool // it was, or is not among those of a sample
-	left  bool // it is not among those of a sample
+	// shown says that it was, or is not among those of a sample.
+	shown bool
+	// left says that it is not among those of a sample.
+	left bool
 }
 
 // follows is what a view follows, the oldest first. Its methods are called with View.mu held.
 type follows struct {
 	tracks map[Key]*followed
-	keys   []Key // of tracks, and of others that are there no more
+	// keys are those of tracks, and of others that are there no more.
+	keys   []Key
 	chunks map[chunkKey]bool
 	known  []chunkKey
 }

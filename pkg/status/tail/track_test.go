@@ -79,7 +79,8 @@ func TestTrack(t *testing.T) {
 				t.Step(kept(0), large, large.Record)
 				t.Step(kept(1), x, x.Record)
 			},
-			"f[0] k; (too large for its changes to be shown); f[1] k; (too large for its changes to be shown)", "f[1] k",
+			"f[0] k; (too large for its changes to be shown); f[1] k; (too large for its changes to be shown)",
+			"f[1] k",
 		},
 		{
 			"no JSON", func(t *Track) { t.Step(kept(0), x, []byte{0x81, 0xa1, 'a', 0xc1}) },

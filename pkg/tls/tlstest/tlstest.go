@@ -28,12 +28,16 @@ type CA struct {
 // Spec says what a certificate is to hold.
 type Spec struct {
 	CommonName string
-	DNS        []string // with IPs and URIs empty too: localhost, 127.0.0.1 and ::1
-	IPs        []string
-	URIs       []string
-	NotBefore  time.Time          // zero: an hour ago, by time.Now
-	NotAfter   time.Time          // zero: a year after NotBefore
-	Usage      []x509.ExtKeyUsage // nil: server and client
+	// DNS stands for localhost, 127.0.0.1 and ::1 where IPs and URIs are empty, too.
+	DNS  []string
+	IPs  []string
+	URIs []string
+	// NotBefore may be zero: an hour ago, by time.Now.
+	NotBefore time.Time
+	// NotAfter may be zero: a year after NotBefore.
+	NotAfter time.Time
+	// Usage may be nil: server and client.
+	Usage []x509.ExtKeyUsage
 }
 
 // Pair is a certificate and its key.

@@ -1,5 +1,5 @@
-// Package deadletters holds the command that looks at dead letters, sends them again or deletes them: those of a running
-// server, or of a data directory that none uses.
+// Package deadletters holds the command that looks at dead letters, sends them again or deletes them: those of a
+// running server, or of a data directory that none uses.
 package deadletters
 
 import (
@@ -172,7 +172,10 @@ none. Letters that no route wanted are routed again. What is refused again becom
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f.offline.Set() && len(f.config.Paths()) == 0 {
 				return flags.WrongUsage(
-					errors.New("retry with --data-dir or --offline needs -c too: the configuration says which outputs there are"))
+					errors.New(
+						"retry with --data-dir or --offline needs -c too: the configuration says which " +
+							"outputs there are",
+					))
 			}
 			return f.change(cmd, "send %s again", "put %s back into the queue", func(
 				ctx context.Context, s client.DeadStore, progress func(client.DeadResult),

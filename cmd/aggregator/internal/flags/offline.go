@@ -56,8 +56,10 @@ func (f *Offline) Queue(cfg *config.Config) (*config.Config, error) {
 		return cfg, nil
 	}
 	if cfg.Buffer.JetStream != nil {
-		return nil, WrongUsage(fmt.Errorf("buffer.type of the configuration is jetstream, so no directory has its queue: "+
-			"--offline looks into %s; for the directory of a server that had one, leave out -c", cfg.Buffer.Place()))
+		return nil,
+			WrongUsage(fmt.Errorf("buffer.type of the configuration is jetstream, so no directory has its queue: "+
+				"--offline looks into %s; for the directory of a server that had one, leave out -c",
+				cfg.Buffer.Place()))
 	}
 	cfg.Buffer.Path = f.dir
 	return cfg, nil

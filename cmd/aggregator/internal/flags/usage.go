@@ -33,7 +33,9 @@ func (e usageError) Unwrap() error { return e.error }
 // NoArgs refuses arguments, with the exit code of wrong usage: most likely they are files of the configuration.
 func NoArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usageError{fmt.Errorf("%q: '%s' takes no arguments but flags; -c names a configuration", args[0], cmd.CommandPath())}
+		return usageError{
+			fmt.Errorf("%q: '%s' takes no arguments but flags; -c names a configuration", args[0], cmd.CommandPath()),
+		}
 	}
 	return nil
 }

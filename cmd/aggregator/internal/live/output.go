@@ -21,7 +21,8 @@ func newOutputCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "output",
 		Short: "List, pause, resume, retry or purge outputs of the running server, and what waits for their targets",
-		Long:  "Steers the outputs of the running server. Who asked for a change stands in its log.\n\n" + flags.AskHelp,
+		Long: "Steers the outputs of the running server. Who asked for a change stands in its log.\n\n" +
+			flags.AskHelp,
 		Example: `  aggregator output list
   aggregator output pause es
   aggregator output resume es
@@ -71,7 +72,9 @@ func (f *serverFlags) listOutputs(cmd *cobra.Command) error {
 // someOutputs holds that outputs are named.
 func someOutputs(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
-		return flags.WrongUsage(fmt.Errorf("%s needs the name of an output; 'aggregator output list' shows them", cmd.Name()))
+		return flags.WrongUsage(
+			fmt.Errorf("%s needs the name of an output; 'aggregator output list' shows them", cmd.Name()),
+		)
 	}
 	return nil
 }

@@ -109,7 +109,8 @@ func writeQueue(out io.Writer, q *client.Queue) error {
 	}
 	row("output", "cluster", "events", "chunks", "bytes", "oldest", "out/s", "in/s", "done in", "state")
 	each := func(output, cluster, state string, p *client.Pending) {
-		row(output, cluster, strconv.FormatInt(p.Events, 10), strconv.FormatInt(p.Chunks, 10), humanize.Bytes(float64(p.Bytes)),
+		row(output, cluster, strconv.FormatInt(p.Events, 10), strconv.FormatInt(p.Chunks, 10),
+			humanize.Bytes(float64(p.Bytes)),
 			seconds(p.Oldest),
 			fmt.Sprintf("%.0f", p.Delivered), fmt.Sprintf("%.0f", p.Queued), doneIn(p, state), state)
 	}

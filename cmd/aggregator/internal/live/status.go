@@ -17,7 +17,8 @@ import (
 func newStatusCommand() *cobra.Command {
 	var f serverFlags
 	cmd := &cobra.Command{
-		Use: "status", Short: "Say whether all is well with the running server, and if not what is wrong", Args: flags.NoArgs,
+		Use: "status", Short: "Say whether all is well with the running server, and if not what is wrong",
+		Args: flags.NoArgs,
 		Long: `Says in a sentence whether all is well, and then what that rests on: what is wrong, whose it is, since
 when, and what to do.
 

@@ -24,7 +24,8 @@ func newTailCommand() *cobra.Command {
 	query := map[string]*string{"at": new(string), "cluster": new(string), "tag": new(string), "grep": new(string)}
 	sample, rate := 0, 0
 	cmd := &cobra.Command{
-		Use: "tail", Short: "Show events live, as they arrive, or on their way by a route to an output", Args: flags.NoArgs,
+		Use: "tail", Short: "Show events live, as they arrive, or on their way by a route to an output",
+		Args: flags.NoArgs,
 		Long: `Shows events as they arrive, or on their way by a route or to an output: what each step of the filters did to
 them, as aggregator try shows it, how they are then, and what the destination answered. It goes on until it is
 interrupted.

@@ -70,7 +70,10 @@ func TestTailResult(t *testing.T) {
 			"dropped by on_reject: rejected (400 mapper)",
 		},
 		{client.TailEvent{Result: client.TailDeadLetter, Answer: "max_age"}, "dead letter: max_age"},
-		{client.TailEvent{Result: client.TailDeadLetter, Step: "f[0] expr", Answer: "filter"}, "dead letter: f[0] expr"},
+		{
+			client.TailEvent{Result: client.TailDeadLetter, Step: "f[0] expr", Answer: "filter"},
+			"dead letter: f[0] expr",
+		},
 		{client.TailEvent{Result: client.TailJoined}, "joined to another event"},
 	} {
 		if got := tailResult(&tc.event); got != tc.want {

@@ -43,7 +43,9 @@ func (f *serverFlags) moveTarget() *cobra.Command {
 No filter is asked again.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if target == "" {
-				return flags.WrongUsage(errors.New("move needs --target: 'aggregator output targets' shows what there is"))
+				return flags.WrongUsage(
+					errors.New("move needs --target: 'aggregator output targets' shows what there is"),
+				)
 			}
 			return f.steerTarget(cmd, "move", args, url.Values{"target": {target}, "to": {to}})
 		},

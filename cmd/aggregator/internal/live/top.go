@@ -19,7 +19,8 @@ import (
 func newTopCommand() *cobra.Command {
 	var f serverFlags
 	cmd := &cobra.Command{
-		Use: "top", Short: "The status page in a terminal: what is wrong, outputs and clusters, live", Args: flags.NoArgs,
+		Use: "top", Short: "The status page in a terminal: what is wrong, outputs and clusters, live",
+		Args: flags.NoArgs,
 		Long: `Shows whether all is well, the queue, outputs and clusters, live. Keys choose an output, look at it
 closer, sort, and pause, resume or retry it, after a question. Where the output is no terminal it shows all of that
 once.

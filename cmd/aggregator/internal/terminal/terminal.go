@@ -50,15 +50,17 @@ func NewLogger(cfg config.Log, out io.Writer) (log zerolog.Logger, terminal bool
 		level = zerolog.InfoLevel
 	}
 	if cfg.Format == "console" || cfg.Format == "auto" && terminal {
-		out = zerolog.ConsoleWriter{Out: out, TimeFormat: "15:04:05.000", NoColor: !Colored(out), FormatPrepare: printableFields}
+		out = zerolog.ConsoleWriter{
+			Out: out, TimeFormat: "15:04:05.000", NoColor: !Colored(out), FormatPrepare: printableFields,
+		}
 	} else {
 		out = PrintableJSON(out)
 	}
 	return zerolog.New(zerolog.SyncWriter(out)).Level(level).Hook(zerolog.HookFunc(stamp)), terminal
 }
 
-// stamp adds the time to a line of the log, to the millisecond. zerolog's own has whole seconds, unless all loggers of a
-// process change together.
+// stamp adds the time to a line of the log, to the millisecond. zerolog's own has whole seconds, unless all loggers of
+// a process change together.
 func stamp(e *zerolog.Event, _ zerolog.Level, _ string) {
 	e.Str(zerolog.TimestampFieldName, time.Now().Format("2006-01-02T15:04:05.000Z07:00"))
 }

@@ -91,7 +91,8 @@ func forward(r *settings.Reader, o *flow.Output) {
 		o.Settings = o.Settings.With("password", password)
 	}
 	forwardTLS(r, o)
-	o.Settings = o.Settings.With("ack", r.Bool("require_ack_response", conf.Type(r.Section) == "secure_forward" && false))
+	o.Settings = o.Settings.With("ack",
+		r.Bool("require_ack_response", conf.Type(r.Section) == "secure_forward" && false))
 	if wait, ok := r.Duration("ack_response_timeout"); ok {
 		o.Settings = o.Settings.With("ack_timeout", wait)
 	}

@@ -59,7 +59,8 @@ func kafka(r *settings.Reader, o *flow.Output) {
 		r.Notes.Say(r.At, r.Title+" partition_key", "the key of a record says its partition: {record.…} in key", "")
 	}
 	r.Ignore("partition_key_key", "partition_key", "default_partition_key", "record_key", "exclude_partition_key",
-		"exclude_partition", "partitioner", "chunk_key", "use_event_time", "max_send_limit_bytes", "output_data_type", "output_include_tag", "output_include_time", "exclude_topic_key",
+		"exclude_partition", "partitioner", "chunk_key", "use_event_time", "max_send_limit_bytes", "output_data_type",
+		"output_include_tag", "output_include_time", "exclude_topic_key",
 		"exclude_message_key", "ack_timeout",
 		"max_send_retries", "required_acks", "kafka_agg_max_bytes", "kafka_agg_max_messages", "max_send_limit_bytes",
 		"discard_kafka_delivery_failed", "use_event_time", "get_kafka_client_log", "client_id", "idempotent",

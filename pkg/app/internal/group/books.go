@@ -23,13 +23,17 @@ type Books struct {
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 
-	mu      sync.Mutex
-	begun   bool
-	due     bool                // an account is to be closed
-	doubted time.Time           // when that was so last because of a pod
-	known   map[string]bool     // pods by name; true: it has ended, however
-	figures map[account]figures // of the last time
-	since   time.Time           // when they changed last
+	mu    sync.Mutex
+	begun bool
+	// due says that an account is to be closed.
+	due bool
+	// doubted is when that was so last because of a pod.
+	doubted time.Time
+	known   map[string]bool // pods by name; true: it has ended, however
+	// figures are those of the last time.
+	figures map[account]figures
+	// since is when they changed last.
+	since   time.Time
 	entries map[account]entry
 }
 

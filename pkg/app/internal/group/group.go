@@ -22,14 +22,17 @@ import (
 
 // State is what a pod tells the others of itself, as JSON.
 type State struct {
-	Version     string             `json:"v,omitempty"`
-	NotReady    []string           `json:"n,omitempty"`
-	Final       bool               `json:"f,omitempty"` // it ends in good order, and does nothing any more
-	Connections int                `json:"o,omitempty"`
-	Clusters    []Received         `json:"c,omitempty"`
-	Outputs     []Delivered        `json:"d,omitempty"`
-	Controls    map[string]Control `json:"p,omitempty"` // by output
-	Trouble     []Trouble          `json:"t,omitempty"` // of outputs, but for those that are well
+	Version  string   `json:"v,omitempty"`
+	NotReady []string `json:"n,omitempty"`
+	// Final says that it ends in good order, and does nothing any more.
+	Final       bool        `json:"f,omitempty"`
+	Connections int         `json:"o,omitempty"`
+	Clusters    []Received  `json:"c,omitempty"`
+	Outputs     []Delivered `json:"d,omitempty"`
+	// Controls are by output.
+	Controls map[string]Control `json:"p,omitempty"`
+	// Trouble is that of outputs, but for those that are well.
+	Trouble []Trouble `json:"t,omitempty"`
 }
 
 // Received is what came in from a cluster, as in snapshot.Cluster.
@@ -71,8 +74,9 @@ func Of(s *snapshot.Snapshot, notReady []string, controls map[string]Control) St
 	for i := range s.Clusters {
 		c := &s.Clusters[i]
 		st.Clusters = append(st.Clusters, Received{
-			Name: c.Name, Events: c.ReceivedEvents, Bytes: c.ReceivedBytes, Messages: c.Messages, Stored: c.StoredEvents,
-			Dup: c.DuplicateEvents, Refused: c.RefusedConnections, Dropped: c.Dropped, Dead: c.Dead,
+			Name: c.Name, Events: c.ReceivedEvents, Bytes: c.ReceivedBytes, Messages: c.Messages,
+			Stored: c.StoredEvents,
+			Dup:    c.DuplicateEvents, Refused: c.RefusedConnections, Dropped: c.Dropped, Dead: c.Dead,
 			Connections: c.Connections, LastSeen: c.LastSeen,
 		})
 	}
@@ -82,7 +86,9 @@ func Of(s *snapshot.Snapshot, notReady []string, controls map[string]Control) St
 			f := o.LastError
 			// Its own words are for who shows the token.
 			f.Detail = ""
-			st.Trouble = append(st.Trouble, Trouble{Output: o.Name, State: o.State, LastError: f, Since: o.FailingSince})
+			st.Trouble = append(st.Trouble, Trouble{
+				Output: o.Name, State: o.State, LastError: f, Since: o.FailingSince,
+			})
 		}
 		for j := range o.Clusters {
 			c := &o.Clusters[j]

@@ -204,13 +204,17 @@ type routedBatch struct {
 	stored *Tally // messages before the current one; counted by Commit
 	// current is the message begun last; Abandon forgets it.
 	current *Tally
-	rules   *Rules // for the current message
-	routed  bool   // the current message has outputs
+	// rules is for the current message.
+	rules *Rules
+	// routed says that the current message has outputs.
+	routed bool
 	// tag is the one before, which is allowed where tagFits says so.
 	tag     string
 	tagFits bool
-	outputs []string // that want it, by rules
-	source  string   // who sends, see event.Source
+	// outputs are those that want it, by rules.
+	outputs []string
+	// source is who sends, see event.Source.
+	source string
 }
 
 func (b *routedBatch) From(address, hostname string) { b.source = event.Source(address, hostname) }

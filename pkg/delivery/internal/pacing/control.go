@@ -1,5 +1,5 @@
-// Package pacing is when a loop sends: how it is paused, told to try again and ended; how long it waits after a failure;
-// how many bytes a second and how many requests at once a destination gets.
+// Package pacing is when a loop sends: how it is paused, told to try again and ended; how long it waits after a
+// failure; how many bytes a second and how many requests at once a destination gets.
 package pacing
 
 import (

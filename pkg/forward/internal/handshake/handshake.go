@@ -24,9 +24,10 @@ var (
 
 // Helo is what the server says first: ["HELO", {nonce, auth, keepalive}].
 type Helo struct {
-	Nonce    string
-	Auth     string // empty where no user is asked for
-	Handover int    // version of the extension by which the server takes over another's queue; 0: it doesn't
+	Nonce string
+	// Auth may be empty where no user is asked for.
+	Auth     string
+	Handover int // version of the extension by which the server takes over another's queue; 0: it doesn't
 }
 
 // Ping is the client's answer: ["PING", hostname, salt, key digest, user, password digest].

@@ -11,10 +11,13 @@ import (
 type Socket struct {
 	net.Conn
 	head []byte // read next
-	came bool   // the peer has sent something
+	// came says that the peer has sent something.
+	came bool
 
-	wrote atomic.Uint64 // bytes that the kernel was given, or is about to be
-	look  look          // at the state that the kernel has of it
+	// wrote counts bytes that the kernel was given, or is about to be.
+	wrote atomic.Uint64
+	// look is at the state that the kernel has of it.
+	look look
 }
 
 // Write notes what it writes before it does: a client may have its ack, close, and send the next chunk elsewhere before

@@ -86,13 +86,15 @@ func (s *Socket) Unread() uint64 { return s.look.unread() }
 
 // look asks the kernel about a connection, without taking memory for each time.
 type look struct {
-	raw syscall.RawConn // nil: not a socket
+	// raw may be nil: not a socket.
+	raw syscall.RawConn
 
 	count   func(fd uintptr)
 	waiting int
 	err     error
 
-	mu   sync.Mutex // for closed, which anybody may ask
+	// mu is for closed, which anybody may ask.
+	mu   sync.Mutex
 	poll func(fd uintptr)
 	fds  [1]unix.PollFd
 	end  bool

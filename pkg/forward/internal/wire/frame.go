@@ -21,8 +21,10 @@ const (
 )
 
 const (
-	maxTag   = 64 << 10 // bytes
-	maxChunk = 64 << 10 // bytes of a chunk option
+	// maxTag is in bytes.
+	maxTag = 64 << 10
+	// maxChunk is how many bytes of a chunk option.
+	maxChunk = 64 << 10
 )
 
 // The elements of a message, by index.
@@ -41,19 +43,26 @@ func (s span) of(b []byte) []byte { return b[s.from:s.to] }
 // Frame is a message as far as its bytes have come. It remembers where it stopped, so that no byte is looked at again
 // for each piece in which a message arrives.
 type Frame struct {
-	form     Form
-	pos      int // what is before it has been read; in the end, the message's length
-	elements int // that the message claims to have, -1 before its header is there
-	index    int // of the element in hand
-	start    int // of the element in hand
+	form Form
+	// pos is what is before it has been read; in the end, the message's length.
+	pos int
+	// elements counts those that the message claims to have, -1 before its header is there.
+	elements int
+	// index is that of the element in hand.
+	index int
+	// start is that of the element in hand.
+	start int
 
 	tag, second, third, option span
 
-	entries    int // still to come, of FormForward
-	inEntries  bool
-	events     int  // of FormForward: entries that are no group markers
-	nanos      bool // of FormForward: one of them has a fraction of a second
-	hasInvalid bool // of FormForward: one of the entries is no event
+	entries   int // still to come, of FormForward
+	inEntries bool
+	// events is how many entries of a FormForward are no group markers.
+	events int
+	// nanos says that one of the times of a FormForward has a fraction of a second.
+	nanos bool
+	// hasInvalid says that one of the entries of a FormForward is no event.
+	hasInvalid bool
 
 	cut valueScanner // finds the end of the value at pos, of which only a part was there last time
 }

@@ -24,10 +24,13 @@ func (m Mode) String() string {
 
 // Options are what matters of a message's option map. Their slices are parts of the message.
 type Options struct {
-	Chunk      []byte // empty: no ack is wanted
+	// Chunk may be empty: no ack is wanted.
+	Chunk      []byte
 	Compressed []byte
-	Signal     int64  // 0: logs
-	Metadata   []byte // a map, of a Message's event
+	// Signal may be 0: logs.
+	Signal int64
+	// Metadata is a map, of a Message's event.
+	Metadata []byte
 }
 
 // readOptions takes what it knows from b, a whole msgpack value. Anything unknown or odd is passed over, a b that is

@@ -10,8 +10,10 @@ import (
 // pieces are, and takes no memory whatever the value claims. It does not know how deep it is.
 type valueScanner struct {
 	active bool
-	pos    int    // of the next value to look at; may lie behind what has come
-	values uint64 // that must follow from pos on
+	// pos is that of the next value to look at; may lie behind what has come.
+	pos int
+	// values counts those that must follow from pos on.
+	values uint64
 }
 
 func (s *valueScanner) start(pos int) { *s = valueScanner{active: true, pos: pos, values: 1} }

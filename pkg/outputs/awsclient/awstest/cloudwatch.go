@@ -14,12 +14,14 @@ import (
 
 // The limits of CloudWatch Logs, as its API reference has them.
 const (
-	logRequestBytes = 1_048_576 // messages, and logOverhead for each
+	// logRequestBytes is how many messages, and logOverhead for each.
+	logRequestBytes = 1_048_576
 	logOverhead     = 26
-	logRequest      = 10_000 // events
-	logSpan         = 24 * time.Hour
-	logOldest       = 14 * 24 * time.Hour
-	logNewest       = 2 * time.Hour
+	// logRequest is how many events.
+	logRequest = 10_000
+	logSpan    = 24 * time.Hour
+	logOldest  = 14 * 24 * time.Hour
+	logNewest  = 2 * time.Hour
 )
 
 // CloudWatch is CloudWatch Logs. Safe for concurrent use.
@@ -36,9 +38,10 @@ type CloudWatch struct {
 
 // LogGroup is a log group and its streams.
 type LogGroup struct {
-	Class         string
-	Tags          map[string]string
-	RetentionDays int // 0: for ever
+	Class string
+	Tags  map[string]string
+	// RetentionDays may be 0: for ever.
+	RetentionDays int
 	Streams       map[string][]LogEvent
 }
 

@@ -11,8 +11,10 @@ import (
 // The documented limits of PutRecordBatch.
 const (
 	firehoseRecords = 500
-	firehoseRequest = 4 << 20   // bytes of the JSON body: the narrow reading
-	firehoseRecord  = 1_024_000 // bytes before base64
+	// firehoseRequest is how many bytes of the JSON body: the narrow reading.
+	firehoseRequest = 4 << 20
+	// firehoseRecord is how many bytes before base64.
+	firehoseRecord = 1_024_000
 )
 
 // Firehose is Amazon Data Firehose. Its fields are guarded by the server.

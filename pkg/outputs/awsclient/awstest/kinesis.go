@@ -12,8 +12,10 @@ import (
 // The documented limits of PutRecords, as they were before they were raised in 2025.
 const (
 	kinesisRecords = 500
-	kinesisRequest = 5 << 20 // bytes of data and partition keys
-	kinesisKey     = 256     // characters
+	// kinesisRequest is how many bytes of data and partition keys.
+	kinesisRequest = 5 << 20
+	// kinesisKey is how many characters.
+	kinesisKey = 256
 )
 
 // Kinesis is Amazon Kinesis Data Streams. Its fields are guarded by the server.

@@ -5,7 +5,8 @@ import "time"
 // Quota is what a stream or shard takes per second, with as much again at once; zeros: no limit.
 type Quota struct {
 	Bytes, Records, Requests float64
-	PerRecord                bool // a call beyond the quota has some of its records refused, not all of it
+	// PerRecord says that a call beyond the quota has some of its records refused, not all of it.
+	PerRecord bool
 }
 
 // bucket holds what is left of a Quota.

@@ -27,19 +27,24 @@ type S3 struct {
 	// What follows is guarded by the server's mutex.
 	buckets map[string]bool
 	region  string
-	objects []*Object // in the order in which they were made first
+	// objects are in the order in which they were made first.
+	objects []*Object
 	uploads map[string]*parts
 	made    int // uploads so far
-	room    int // bytes of bodies that are still taken; negative: no limit
+	// room counts bytes of bodies that are still taken; negative: no limit.
+	room int
 }
 
 // Object is what the store holds below a key.
 type Object struct {
 	Bucket, Key string
 	Body        []byte
-	Header      http.Header // of the call that began it
-	Written     int         // how often
-	Parts       int         // 0: made by PutObject
+	// Header is that of the call that began it.
+	Header http.Header
+	// Written is how often.
+	Written int
+	// Parts may be 0: made by PutObject.
+	Parts int
 }
 
 type parts struct {

@@ -15,8 +15,9 @@ import (
 
 // Server is a made-up AWS. It serves all its services at one URL. Safe for concurrent use.
 type Server struct {
-	now      func() time.Time
-	handlers map[string]handler // by X-Amz-Target
+	now func() time.Time
+	// handlers are by X-Amz-Target.
+	handlers map[string]handler
 	// rest is what has no X-Amz-Target and is no form; nil: nothing.
 	rest http.Handler
 
@@ -54,10 +55,14 @@ func New(now func() time.Time) *Server {
 type Fault struct {
 	Status        int // answered instead, with Code and Message as AWS's error; 0: the service's answer
 	Code, Message string
-	RetryAfter    string // the header
-	Stored        bool   // the call takes effect before its answer is replaced, cut or held back
-	Cut           bool   // the connection ends without an answer
-	Hang          bool   // there is no answer until the client gives up
+	// RetryAfter is the header.
+	RetryAfter string
+	// Stored says that the call takes effect before its answer is replaced, cut or held back.
+	Stored bool
+	// Cut says that the connection ends without an answer.
+	Cut bool
+	// Hang says that there is no answer until the client gives up.
+	Hang bool
 }
 
 // SetFault has f decide what befalls each call; target is X-Amz-Target, the Action of a form, or the

@@ -72,7 +72,8 @@ func plain(list []*common.KeyValue) (map[string]any, error) {
 func Attributes(l *logs.LogRecord) map[string]any {
 	all, err := plain(l.GetAttributes())
 	if err != nil {
-		panic(err) // it was checked
+		// It was checked.
+		panic(err)
 	}
 	return all
 }
@@ -81,7 +82,8 @@ func Attributes(l *logs.LogRecord) map[string]any {
 func Body(l *logs.LogRecord) any {
 	body, err := Plain(l.GetBody())
 	if err != nil {
-		panic(err) // it was checked
+		// It was checked.
+		panic(err)
 	}
 	return body
 }

@@ -1,6 +1,6 @@
-// Package otlptest is a made-up receiver of OTLP over HTTP for tests. It reads requests by OpenTelemetry's own messages,
-// and keeps what its specification says: media types, statuses with a google.rpc.Status, partial success, lengths of
-// ids, unique keys.
+// Package otlptest is a made-up receiver of OTLP over HTTP for tests. It reads requests by OpenTelemetry's own
+// messages, and keeps what its specification says: media types, statuses with a google.rpc.Status, partial success,
+// lengths of ids, unique keys.
 package otlptest
 
 import (
@@ -20,10 +20,12 @@ import (
 
 // Options is what a Server is made of.
 type Options struct {
-	Token   string   // that has to come as a bearer's; "": none
-	Tenants []string // that X-Scope-OrgID may name; nil: any
-	MaxBody int      // bytes of a request, unpacked; 0: 20 MiB, as a Collector takes
-	JSON    bool     // it answers in JSON
+	Token string // that has to come as a bearer's; "": none
+	// Tenants are those that X-Scope-OrgID may name; nil: any.
+	Tenants []string
+	// MaxBody counts bytes of a request, unpacked; 0: 20 MiB, as a Collector takes.
+	MaxBody int
+	JSON    bool // it answers in JSON
 	// CountOnly says that log records are counted and not kept.
 	CountOnly bool
 }
@@ -211,7 +213,8 @@ func (s *Server) take(w http.ResponseWriter, tenant string, body []byte) {
 	}
 	text, err := encode(response)
 	if err != nil {
-		panic(err) // a message of its own
+		// A message of its own.
+		panic(err)
 	}
 	answer(w, http.StatusOK, kind, text)
 }

@@ -62,7 +62,9 @@ func base(began, now time.Time, flows []flow, outputs []snapshot.Output) snapsho
 	s := snapshot.Snapshot{
 		Version: "v1.4.0", Commit: "0f1e2d3c", Hostname: "aggregator-0", Started: began,
 		Config: snapshot.ConfigState{
-			Routes: []snapshot.Route{{Name: "routes[0]", Match: []string{"kube.**"}}, {Name: "routes[1]", Match: []string{"**"}}},
+			Routes: []snapshot.Route{
+				{Name: "routes[0]", Match: []string{"kube.**"}}, {Name: "routes[1]", Match: []string{"**"}},
+			},
 			Source: "/etc/aggregator/config/aggregator.yaml", Hash: "5b0c2a9f", LoadedAt: began,
 		},
 		Memory: snapshot.Memory{

@@ -20,7 +20,9 @@ func Program(started time.Time, n uint64) snapshot.Snapshot {
 	s := snapshot.Snapshot{
 		Version: "1.2.3", Commit: "abc", Hostname: "aggregator-0", Started: started,
 		Config: snapshot.ConfigState{
-			Routes: []snapshot.Route{{Name: "routes[0]", Match: []string{"kube.**"}}, {Name: "routes[1]", Match: []string{"**"}}},
+			Routes: []snapshot.Route{
+				{Name: "routes[0]", Match: []string{"kube.**"}}, {Name: "routes[1]", Match: []string{"**"}},
+			},
 			Source: "aggregator.yaml", Hash: "f00", LoadedAt: started, Warnings: []string{"outputs.es: nobody uses it"},
 		},
 		Probes: snapshot.Probes{Loops: []snapshot.Loop{

@@ -1,5 +1,5 @@
-// Package admission decides which batches go into the next commit: fair turns of the clusters, limits, and what becomes of
-// batches that there is no room for. It looks at what is in memory only.
+// Package admission decides which batches go into the next commit: fair turns of the clusters, limits, and what becomes
+// of batches that there is no room for. It looks at what is in memory only.
 package admission
 
 import (
@@ -16,21 +16,27 @@ import (
 // Batch is one that waits to be stored.
 type Batch struct {
 	pack.Batch
-	Answer chan error  // of who stores it, buffered
-	Member pace.Member // of its connection
-	Rest   bool        // of a chunk that is settled in part: limits do not hold for it
-	claims []claim     // while it waits
+	// Answer is that of who stores it, buffered.
+	Answer chan error
+	// Member is that of its connection.
+	Member pace.Member
+	// Rest says that it is left of a chunk that was settled in part: limits do not hold for it.
+	Rest   bool
+	claims []claim // while it waits
 }
 
 // Quota is a limit on what waits of a cluster or for an output. Guarded by Pending.Quotas.
 type Quota struct {
-	What    string // to name it
-	Tenant  bool   // of a cluster
-	Limit   int64  // bytes on disk; 0: none
-	Used    *int64
-	Drop    func() bool // makes room; false: there is nothing to drop
-	planned int64       // of the group that is being chosen
-	full    bool        // a batch has been told to wait, so those after it wait too
+	What   string // to name it
+	Tenant bool   // of a cluster
+	// Limit counts bytes on disk; 0: none.
+	Limit int64
+	Used  *int64
+	Drop  func() bool // makes room; false: there is nothing to drop
+	// planned is that of the group that is being chosen.
+	planned int64
+	// full says that a batch has been told to wait, so those after it wait too.
+	full bool
 }
 
 // claim is what a batch takes of a quota, at most.
@@ -56,8 +62,8 @@ func (b *Batch) Reset() {
 	b.Batch.Reset()
 }
 
-// Pending is what waits of all clusters. The fields up to DropOldest must be set. Not safe for concurrent use: its owner
-// guards it, so that no batch leaves, and is used anew, while it is looked at.
+// Pending is what waits of all clusters. The fields up to DropOldest must be set. Not safe for concurrent use: its
+// owner guards it, so that no batch leaves, and is used anew, while it is looked at.
 type Pending struct {
 	Limits     *limits.Limits
 	Quotas     sync.Locker
@@ -69,9 +75,11 @@ type Pending struct {
 
 	// Clusters never leave: they are few.
 	Clusters []*Cluster
-	Count    int // batches
-	byName   map[string]*Cluster
-	next     int // in Clusters
+	// Count counts batches.
+	Count  int
+	byName map[string]*Cluster
+	// next is in Clusters.
+	next int
 }
 
 // Enter adds b behind all others of its cluster.
@@ -124,8 +132,10 @@ const shareBytes = 512 << 10
 type Cluster struct {
 	Name    string
 	Waiting []*Batch
-	Why     string // why its first batch has to wait for room; "": it has not
-	deficit int64  // bytes left of its turn; below 0 after a piece larger than that
+	// Why is why its first batch has to wait for room; "": it has not.
+	Why string
+	// deficit counts bytes left of its turn; below 0 after a piece larger than that.
+	deficit int64
 }
 
 // of returns what waits of the batch's cluster, which a connection has one of. Should it
@@ -147,16 +157,21 @@ func (c *Pending) of(b *Batch) *Cluster {
 // Decision decides which batches go into the next group. It looks at what is in memory only: what needs the disk is an
 // action that the committer carries out between two decisions, with no lock held.
 type Decision struct {
-	c      *Pending
-	group  []*Batch
-	left   int64    // bytes until the group is full
-	bytes  int64    // that the group's batches take in the end
-	full   string   // why there is no room for anything
-	quotas []*Quota // with something planned
+	c     *Pending
+	group []*Batch
+	// left counts bytes until the group is full.
+	left int64
+	// bytes counts those that the group's batches take in the end.
+	bytes int64
+	// full is why there is no room for anything.
+	full string
+	// quotas are with something planned.
+	quotas []*Quota
 	// Act is what has to be done before more can be decided; nil: nothing.
 	Act func() bool
 
-	refreshed bool            // the disk has just been asked for its free space
+	// refreshed says that the disk has just been asked for its free space.
+	refreshed bool
 	inert     map[*Quota]bool // limits that nothing can be dropped for; nil stands for the whole queue's
 }
 

@@ -1,5 +1,5 @@
-// Package adoption takes over what other queues hand over, once each, across crashes. It knows the notes of that, and the
-// queue as something that stores chunks.
+// Package adoption takes over what other queues hand over, once each, across crashes. It knows the notes of that, and
+// the queue as something that stores chunks.
 package adoption
 
 import (
@@ -48,7 +48,8 @@ type Adopter struct {
 // adoption is what was adopted of one queue. Pending is that of the note on disk.
 type adoption struct {
 	statefile.Adoption
-	unsure bool // a write has failed: what lies from Pending on tells what was adopted, after the next start
+	// unsure says that a write has failed: what lies from Pending on tells what was adopted, after the next start.
+	unsure bool
 }
 
 // Open reads the notes in the queue's directory. Recover must come before anything is stored.

@@ -36,8 +36,9 @@ import (
 const Name = "journal"
 
 const (
-	pageSize   = 4096
-	begins     = 2 * pageSize // where records begin
+	pageSize = 4096
+	// begins is where records begin.
+	begins     = 2 * pageSize
 	beginMagic = "\xa9Aggjnl\x01"
 	beginSize  = 52
 	magic      = "\xa9Aggrec\x01"
@@ -59,13 +60,15 @@ type Journal struct {
 
 	generation  uint64
 	salt, first uint64
-	number      uint64 // of the next record
-	off         int64  // where it goes
+	// number is that of the next record.
+	number uint64
+	// off is where it goes.
+	off int64
 }
 
 // Open opens the journal at path to be written, or makes one of about size bytes where there is none of that size. What
-// the file holds must be somewhere else by now. The generation is that of what Read has found; 0: it is not known, and a
-// new file takes the place of what is there, or else that would count instead of what is written now. Begin must come
+// the file holds must be somewhere else by now. The generation is that of what Read has found; 0: it is not known, and
+// a new file takes the place of what is there, or else that would count instead of what is written now. Begin must come
 // next.
 func Open(path string, size int64, generation uint64) (*Journal, error) {
 	size = max(size, begins+pageSize) / pageSize * pageSize

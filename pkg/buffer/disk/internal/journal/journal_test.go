@@ -23,7 +23,9 @@ const (
 
 // part is a piece of a message of the connection with that number.
 func part(conn uint64, first, events int, last bool) chunk.Part {
-	p := chunk.Part{Flags: chunk.PartKeyed, Key: [16]byte{byte(conn)}, Conn: conn, CommitSeq: 1, First: first, Events: events}
+	p := chunk.Part{
+		Flags: chunk.PartKeyed, Key: [16]byte{byte(conn)}, Conn: conn, CommitSeq: 1, First: first, Events: events,
+	}
 	if last {
 		p.Flags |= chunk.PartLast
 		p.Total = first + events
@@ -157,7 +159,8 @@ func TestAnotherSize(t *testing.T) {
 		}
 		j := mustOpen(t, path, testSize, 0)
 		if st, err := j.f.Stat(); err != nil || st.Size() != testSize || boltfile.Allocated(st) < testSize {
-			t.Errorf("after %d bytes it has %d, of which %d are there: %v", before, st.Size(), boltfile.Allocated(st), err)
+			t.Errorf("after %d bytes it has %d, of which %d are there: %v", before, st.Size(), boltfile.Allocated(st),
+				err)
 		}
 		if err := j.Close(); err != nil {
 			t.Fatal(err)
@@ -192,9 +195,27 @@ func TestTorn(t *testing.T) {
 		torn   bool
 	}{
 		{"nothing", nil, func([]byte) {}, []uint64{1, 2}, false},
-		{"all of the last", [][]byte{value(3, 9000, whole(3))}, func(b []byte) { clear(b[4*page:]) }, []uint64{1, 2}, false},
-		{"its first page", [][]byte{value(3, 9000, whole(3))}, func(b []byte) { clear(b[4*page : 5*page]) }, []uint64{1, 2}, false},
-		{"its second page", [][]byte{value(3, 9000, whole(3))}, func(b []byte) { clear(b[5*page : 6*page]) }, []uint64{1, 2}, true},
+		{
+			"all of the last",
+			[][]byte{value(3, 9000, whole(3))},
+			func(b []byte) { clear(b[4*page:]) },
+			[]uint64{1, 2},
+			false,
+		},
+		{
+			"its first page",
+			[][]byte{value(3, 9000, whole(3))},
+			func(b []byte) { clear(b[4*page : 5*page]) },
+			[]uint64{1, 2},
+			false,
+		},
+		{
+			"its second page",
+			[][]byte{value(3, 9000, whole(3))},
+			func(b []byte) { clear(b[5*page : 6*page]) },
+			[]uint64{1, 2},
+			true,
+		},
 		{
 			"a page of several chunks",
 			[][]byte{value(3, 5000, whole(3)), value(4, 5000, whole(4)), value(5, 9000)},

@@ -18,13 +18,16 @@ import (
 // Contents is what a journal holds of its last generation.
 type Contents struct {
 	Generation uint64
-	Segment    uint64  // the first sequence number of the segment that the chunks belong to, where there are any
-	Chunks     []Chunk // ascending by sequence number
+	// Segment is the first sequence number of the segment that the chunks belong to, where there are any.
+	Segment uint64
+	// Chunks are ascending by sequence number.
+	Chunks []Chunk
 	// Damage is what was found wrong that no cut of the power explains; nil: nothing.
 	Damage error
-	Lost   []chunk.Header // of chunks that damage has taken: what they say of themselves, which may be wrong too
-	// Torn tells of a last record that is not whole, as a cut of the power leaves it, or damage. Of its chunks those are
-	// there that are whole, and their messages.
+	// Lost is what chunks that damage has taken say of themselves, which may be wrong too.
+	Lost []chunk.Header
+	// Torn tells of a last record that is not whole, as a cut of the power leaves it, or damage. Of its chunks those
+	// are there that are whole, and their messages.
 	Torn bool
 }
 
@@ -56,7 +59,8 @@ func Read(path string) (*Contents, error) {
 		return nil, err
 	}
 	if st.Size() > 1<<30 {
-		return nil, fmt.Errorf("read journal %s: it has %d bytes, which none has: %w", path, st.Size(), boltfile.ErrDamaged)
+		return nil, fmt.Errorf("read journal %s: it has %d bytes, which none has: %w", path, st.Size(),
+			boltfile.ErrDamaged)
 	}
 	b := make([]byte, st.Size())
 	_, rerr := f.ReadAt(b, 0)
@@ -186,10 +190,11 @@ func parse(b []byte) (*Contents, error) {
 
 // search looks for chunks in a journal.
 type search struct {
-	b       []byte
-	begin   beginning
-	c       *Contents
-	unknown error // a chunk is of a format that the program may not read
+	b     []byte
+	begin beginning
+	c     *Contents
+	// unknown is a chunk is of a format that the program may not read.
+	unknown error
 }
 
 // record adds the chunks of a whole record.
@@ -281,14 +286,16 @@ func wholeMessages(chunks []Chunk) []Chunk {
 	}
 	for {
 		type extent struct {
-			next      int // the position behind the events so far
+			// next is the position behind the events so far.
+			next      int
 			last, bad bool
 		}
 		messages := map[id]*extent{}
 		each := func(c *Chunk, f func(p *chunk.Part, m *extent)) {
 			for i := range c.Parts {
 				p := &c.Parts[i]
-				if p.Flags&chunk.PartKeyed == 0 || p.Flags&(chunk.PartRequeued|chunk.PartFiltered) != 0 || c.Origin.Seq != 0 {
+				if p.Flags&chunk.PartKeyed == 0 || p.Flags&(chunk.PartRequeued|chunk.PartFiltered) != 0 ||
+					c.Origin.Seq != 0 {
 					continue
 				}
 				k := id{p.Key, p.Conn, p.CommitSeq}

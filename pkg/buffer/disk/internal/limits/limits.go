@@ -27,28 +27,36 @@ type Queue struct {
 	Now func() time.Time
 	// Used is what all segments take, and how many chunks wait.
 	Used func() (bytes, chunks int64)
-	Gone func() error // why nothing can be stored in Dir any more; nil: it can
+	// Gone is why nothing can be stored in Dir any more; nil: it can.
+	Gone func() error
 }
 
 // Limits decides whether there is room. Sizes are measured on the disk. Safe for concurrent use.
 type Limits struct {
 	queue Queue
 	auto  int64 // max where max_size is 0
-	total int64 // of the disk
+	// total is that of the disk.
+	total int64
 
-	mu        sync.Mutex
-	max       int64 // bytes of all segments
+	mu sync.Mutex
+	// max counts bytes of all segments.
+	max       int64
 	minFree   int64
 	segment   int64
 	whenFull  string
 	ofCluster map[string]string // whenFull of those that have their own
-	free      int64             // when last asked
-	silent    error             // why the disk did not answer then
-	asked     time.Time
-	since     int64 // bytes stored since
-	failure   error // of the last write, until retry
-	retry     time.Time
-	reason    atomic.Pointer[string] // why nothing that waits could be stored when it was looked at last
+	// free is when last asked.
+	free int64
+	// silent is why the disk did not answer then.
+	silent error
+	asked  time.Time
+	// since counts bytes stored since.
+	since int64
+	// failure is that of the last write, until retry.
+	failure error
+	retry   time.Time
+	// reason is why nothing that waits could be stored when it was looked at last.
+	reason atomic.Pointer[string]
 }
 
 // New asks the disk for its free space. The queue's functions are not called before a method of the Limits is.

@@ -44,7 +44,8 @@ const (
 	Limit
 	Share   // it had rested long enough after the one before
 	Closing // the queue closes
-	Causes  // how many there are
+	// Causes is how many there are.
+	Causes
 )
 
 // String returns the cause as metrics name it.
@@ -64,9 +65,10 @@ func (m *Member) returns() bool { return m.think > 0 && m.think <= returning }
 
 // cohort is the connections that were answered with one commit.
 type cohort struct {
-	at        time.Time
-	away      int // have not come again
-	returning int // of these, are about to
+	at   time.Time
+	away int // have not come again
+	// returning is that of these, are about to.
+	returning int
 	// think is the longest of those that return.
 	think time.Duration
 	old   bool // nobody counts on them any more
@@ -74,7 +76,8 @@ type cohort struct {
 
 // Pacer decides about one queue's commits. Not safe for concurrent use.
 type Pacer struct {
-	FullBytes int64 // of which no commit waits for more
+	// FullBytes is the size from which on no commit waits for more.
+	FullBytes int64
 
 	// What has come since the last commit took what there was:
 	came      int
@@ -83,14 +86,17 @@ type Pacer struct {
 	since     time.Time
 	cut       bool // and what that commit had to leave
 
-	cohorts []*cohort // ascending by time
-	away    int       // in all of them
-	gap     time.Duration
+	// cohorts are ascending by time.
+	cohorts []*cohort
+	// away is in all of them.
+	away int
+	gap  time.Duration
 	// lastOpen is when somebody came whom nobody could foretell; gap is the mean time between two of them.
 	lastOpen time.Time
 	took     time.Duration
-	ended    time.Time // of the last commit
-	waited   bool      // for the commit that is decided about
+	// ended is that of the last commit.
+	ended  time.Time
+	waited bool // for the commit that is decided about
 }
 
 // Enter notes that a batch of m with so many bytes waits.

@@ -30,28 +30,34 @@ const (
 // message is one message of a batch.
 type message struct {
 	buffer.Message
-	key    [16]byte // of cluster, tag and chunk id
-	events int      // well-formed and rejected ones
+	// key is that of cluster, tag and chunk id.
+	key    [16]byte
+	events int // well-formed and rejected ones
 	nanos  bool
-	piece  int          // its first in batch.pieces
-	letter int          // its first in batch.letters
-	arena  int          // len(batch.arena) when it began
-	parts  []chunk.Part // of what was stored before: what its only piece is made of
-	kept   *Kept        // of what was in a chunk before; nil: it was in none
+	piece  int // its first in batch.pieces
+	letter int // its first in batch.letters
+	arena  int // len(batch.arena) when it began
+	// parts are, of what was stored before, what its only piece is made of.
+	parts []chunk.Part
+	// kept is that of what was in a chunk before; nil: it was in none.
+	kept *Kept
 }
 
 // Kept is what entries have of the chunk that they were in before.
 type Kept struct {
 	Received time.Time
-	NewTag   string       // see event.Chunk
-	Origin   chunk.Origin // of what another queue has handed over; else zero: it is left of a chunk settled in part
-	Moved    bool         // it comes from another output
+	NewTag   string // see event.Chunk
+	// Origin is that of what another queue has handed over; else zero: it is left of a chunk settled in part.
+	Origin chunk.Origin
+	// Moved says that it comes from another output.
+	Moved bool
 }
 
 // piece is entries of a message that lie together in the arena.
 type piece struct {
 	off, n int
-	raw    int // bytes before compression
+	// raw counts bytes before compression.
+	raw    int
 	first  int // position of its first event in the message
 	events int
 	packed bool
@@ -60,8 +66,9 @@ type piece struct {
 
 // Memory is what batches, builders and who reads chunks use together, and again.
 type Memory struct {
-	Packer  *chunk.Packer
-	Arenas  chunk.Pool // of batches
+	Packer *chunk.Packer
+	// Arenas is that of batches.
+	Arenas  chunk.Pool
 	Values  chunk.Pool // chunks as on disk
 	Entries chunk.Pool // chunks' entries
 }
@@ -70,28 +77,38 @@ type Memory struct {
 // the next message, so that thousands of idle connections cost nothing. Memory and Conn must be set. Not safe for
 // concurrent use; between a commit's beginning and end it is the committer's.
 type Batch struct {
-	Memory      *Memory
-	Conn        uint64 // unique over restarts
-	NonBlocking bool   // it fails rather than wait for room, drops nothing to make some, and goes with one transaction
+	Memory *Memory
+	Conn   uint64 // unique over restarts
+	// NonBlocking says that it fails rather than wait for room, drops nothing to make some, and goes with one
+	// transaction.
+	NonBlocking bool
 
-	msgs     []message
-	pieces   []piece
-	arena    []byte
-	letters  []deadletter.Letter
-	tooLarge bool // an Add was over MaxChunk
+	msgs    []message
+	pieces  []piece
+	arena   []byte
+	letters []deadletter.Letter
+	// tooLarge says that an Add was over MaxChunk.
+	tooLarge bool
 
 	// While the committer has it:
 
-	CommitSeq     uint64       // ascending
-	Bytes         int64        // that what is left of it takes on disk, at most
-	Took          int64        // bytes of it in the transaction that is being made, at most
-	LettersStored bool         // its dead letters are on disk
-	Resends       resend.Batch // of its messages; empty where none wants an ack
+	// CommitSeq is ascending.
+	CommitSeq uint64
+	// Bytes counts those that what is left of it takes on disk, at most.
+	Bytes int64
+	// Took counts bytes of it in the transaction that is being made, at most.
+	Took int64
+	// LettersStored says that its dead letters are on disk.
+	LettersStored bool
+	// Resends is that of its messages; empty where none wants an ack.
+	Resends resend.Batch
 
 	at      int // msgs and pieces stored so far, by transactions that succeeded
 	atPiece int
-	until   int // pieces that the transaction which is being made takes it to
-	next    int // at after that transaction
+	// until counts pieces that the transaction which is being made takes it to.
+	until int
+	// next is at after that transaction.
+	next int
 }
 
 // Begin implements buffer.Batch.

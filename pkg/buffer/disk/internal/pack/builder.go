@@ -23,15 +23,18 @@ type Builder struct {
 	Salt   uint64 // see package chunk
 	Now    time.Time
 	Next   uint64 // sequence number of the next chunk
-	Values []byte // of the chunks, one after the other
+	// Values are those of the chunks, one after the other.
+	Values []byte
 
-	Chunks []Chunk        // in order of sequence
+	// Chunks are in order of sequence.
+	Chunks []Chunk
 	Whole  []resend.Piece // messages whose last piece is in the transaction
 	// CommitSeqs is the number of each one's commit.
 	CommitSeqs []uint64
 
 	merges map[builderKey]*merge
-	order  []*merge // of merges, so that it is the messages' order
+	// order is that of merges, so that it is the messages' order.
+	order []*merge
 }
 
 // Chunk is a chunk of the transaction that is being made.

@@ -9,7 +9,8 @@ import (
 // Settled gathers what a start has to know of chunks that nobody wants any more and that are not kept: which messages,
 // of which connection's which commit, were in them. The zero value is of none.
 type Settled struct {
-	Seq    uint64 // of the last
+	// Seq is that of the last.
+	Seq    uint64
 	header chunk.Header
 }
 

@@ -18,7 +18,9 @@ func settledPart(conn, commit uint64, flags byte) chunk.Part {
 }
 
 func settledChunk(seq uint64, parts ...chunk.Part) []byte {
-	h := chunk.Header{Seq: seq, Salt: 7, Received: int64(seq), Raw: 1, Cluster: "c", Tag: "t", Outputs: []string{"o"}, Parts: parts}
+	h := chunk.Header{
+		Seq: seq, Salt: 7, Received: int64(seq), Raw: 1, Cluster: "c", Tag: "t", Outputs: []string{"o"}, Parts: parts,
+	}
 	for i := range parts {
 		h.Events += parts[i].Events
 	}
@@ -44,7 +46,9 @@ func tailsOf(t *testing.T, chunks ...[]byte) map[uint64]string {
 		}
 		for _, p := range h.Parts {
 			if p.Flags&chunk.PartLast != 0 {
-				tails.Add(p.Conn, p.CommitSeq, p.Flags&chunk.PartAhead != 0, h.Received, resend.Key{Chunk: p.Key, Events: p.Total})
+				tails.Add(p.Conn, p.CommitSeq, p.Flags&chunk.PartAhead != 0, h.Received, resend.Key{
+					Chunk: p.Key, Events: p.Total,
+				})
 			}
 		}
 	}
@@ -105,7 +109,9 @@ func TestSettled(t *testing.T) {
 
 // What a start looks for by its chunks is kept.
 func TestNotSettled(t *testing.T) {
-	handed := chunk.Header{Seq: 1, Origin: chunk.Origin{Queue: [16]byte{1}, Seq: 3}, Parts: []chunk.Part{settledPart(1, 1, 0)}, Events: 2}
+	handed := chunk.Header{
+		Seq: 1, Origin: chunk.Origin{Queue: [16]byte{1}, Seq: 3}, Parts: []chunk.Part{settledPart(1, 1, 0)}, Events: 2,
+	}
 	value := chunk.AppendHeader(nil, &handed)
 	chunk.Seal(value)
 	kept := [][]byte{value, slices.Concat(value[:20], []byte("rotten"))}

@@ -15,8 +15,8 @@ import (
 // requeueChunk is how many bytes of dead letters' entries become a chunk, about.
 const requeueChunk = 256 << 10
 
-// Decode makes c of a chunk as it is on disk, in the queue of that number. Its entries are of the memory's, the caller's to
-// give back to m.Entries.
+// Decode makes c of a chunk as it is on disk, in the queue of that number. Its entries are of the memory's, the
+// caller's to give back to m.Entries.
 func (m *Memory) Decode(value []byte, queue [16]byte, c *event.Chunk) error {
 	head, err := chunk.DecodeHeader(value, nil)
 	if err != nil {
@@ -93,8 +93,8 @@ func (b *Batch) AddHanded(from [16]byte, h *buffer.Handed, sources []string) {
 	b.AddKept(m, h.Entries, keptParts(h.Parts, flags), kept)
 }
 
-// AddRest adds what is left of c, of the named output, for the source of the name to. Where the filters have changed it, its
-// parts name the chunk's number.
+// AddRest adds what is left of c, of the named output, for the source of the name to. Where the filters have changed
+// it, its parts name the chunk's number.
 func (b *Batch) AddRest(c *event.Chunk, r *buffer.Rest, output, to string) {
 	flags := byte(chunk.PartKeyed | chunk.PartNanos)
 	if c.Returned {

@@ -17,10 +17,12 @@ import (
 // leftover is what a start finds in the journal. Its chunks go to the segment that they belong to.
 type leftover struct {
 	journal.Contents
-	unread error // why it can't be read; nil: it was
+	// unread is why it can't be read; nil: it was.
+	unread error
 	// waits is that it has to stay for the next start.
-	waits  bool
-	sticks bool // what it holds could not be put into its segment
+	waits bool
+	// sticks says that what it holds could not be put into its segment.
+	sticks bool
 }
 
 // Holds reports whether the journal may hold something that is in no segment.
@@ -57,8 +59,9 @@ func (r *Reader) complain() {
 		r.Log.Error().Str("journal", path).Str("set_aside", name).AnErr("not_set_aside", err).Fields(lost.Fields()).
 			Int("chunks", len(left.Chunks)).Msg("journal is damaged: the chunks that can be read are kept")
 	case left.Torn:
-		r.Log.Warn().Str("journal", path).Msg("the journal ends within a commit, as after a power cut: nobody was told " +
-			"that it is stored, so agents send again what is not whole")
+		r.Log.Warn().Str("journal", path).
+			Msg("the journal ends within a commit, as after a power cut: nobody was told " +
+				"that it is stored, so agents send again what is not whole")
 	}
 }
 
@@ -80,8 +83,8 @@ func (left *leftover) replay(c *segment.Contents) map[uint32][]byte {
 	return fresh
 }
 
-// SettleJournal ends the replay: nothing is in the journal any more that is not in a segment, or it stays. It returns the
-// generation for journal.Open, and whether the journal must not be used before the next start.
+// SettleJournal ends the replay: nothing is in the journal any more that is not in a segment, or it stays. It returns
+// the generation for journal.Open, and whether the journal must not be used before the next start.
 func (r *Reader) SettleJournal() (generation uint64, waits bool) {
 	left := &r.left
 	r.complain()

@@ -1,5 +1,5 @@
-// Package recovery reads the files of a queue's directory at its start, and ends what the life before has left half done.
-// It knows the files, and nothing of who wants what is in them.
+// Package recovery reads the files of a queue's directory at its start, and ends what the life before has left half
+// done. It knows the files, and nothing of who wants what is in them.
 package recovery
 
 import (
@@ -21,8 +21,8 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
 
-// Reader reads a directory: Journal comes first, then State, Segments, Segment for each of these, and SettleJournal. What is
-// damaged is set aside and told. Not safe for concurrent use.
+// Reader reads a directory: Journal comes first, then State, Segments, Segment for each of these, and SettleJournal.
+// What is damaged is set aside and told. Not safe for concurrent use.
 type Reader struct {
 	Dir     string
 	Sync    bool // commits are on disk when they return
@@ -40,11 +40,14 @@ type Reader struct {
 type Segment struct {
 	*segment.Contents // nil: Broken
 	Path              string
-	Broken            bool  // its index can't be read: what it holds waits for the next start
-	Unread            bool  // the disk refused to read some of it: its file stays for the next start
-	Disk              int64 // what the file takes
-	// Fresh is its chunks that the journal holds, by sequence number less the segment's first, and that could not be put
-	// into its file.
+	// Broken says that its index can't be read: what it holds waits for the next start.
+	Broken bool
+	// Unread says that the disk refused to read some of it: its file stays for the next start.
+	Unread bool
+	// Disk is what the file takes.
+	Disk int64
+	// Fresh is its chunks that the journal holds, by sequence number less the segment's first, and that could not be
+	// put into its file.
 	Fresh map[uint32][]byte
 }
 
@@ -96,8 +99,8 @@ func (r *Reader) Segments() (firsts []uint64, err error) {
 	return slices.Compact(firsts), nil
 }
 
-// Segment reads the segment that begins with that number, with what the journal holds of it. An error is that the program
-// may not read it.
+// Segment reads the segment that begins with that number, with what the journal holds of it. An error is that the
+// program may not read it.
 func (r *Reader) Segment(first uint64) (*Segment, error) {
 	out := &Segment{Path: filepath.Join(r.Dir, segment.Name(first))}
 	journaled := r.left.Segment == first && len(r.left.Chunks) > 0
@@ -199,7 +202,9 @@ func (r *Reader) rescue(path string, c *segment.Contents, damage *segment.Damage
 			log.Str("set_aside", name)
 			var out *segment.Contents
 			var f *os.File
-			if out, f, _, err = segment.Replace(path, c, segment.ReadFrom(src, nil), segment.All, r.Failing); err == nil {
+			if out, f, _, err = segment.Replace(
+				path, c, segment.ReadFrom(src, nil), segment.All, r.Failing,
+			); err == nil {
 				// Only read from.
 				_ = f.Close()
 				log.Msg("segment is damaged: set aside, the chunks that can be read are kept")

@@ -15,24 +15,31 @@ import (
 
 // Entry is what is known of a chunk without reading it. It has no pointers: there are many.
 type Entry struct {
-	Seq      uint32 // less the segment's first
-	Off      uint32 // in the file
-	Size     uint32 // on disk
-	Raw      uint32 // bytes of its entries
-	Events   uint32
-	Cluster  uint32 // numbers of the names that contents or the store holds
-	Set      uint32
-	Received int64 // nanoseconds since 1970
+	Seq uint32 // less the segment's first
+	// Off is in the file.
+	Off uint32
+	// Size is on disk.
+	Size uint32
+	// Raw counts bytes of its entries.
+	Raw     uint32
+	Events  uint32
+	Cluster uint32 // numbers of the names that contents or the store holds
+	Set     uint32
+	// Received is in nanoseconds since 1970.
+	Received int64
 }
 
 // Contents is all that a segment holds, apart from the entries themselves.
 type Contents struct {
 	First    uint64
 	Clusters []string
-	Sets     [][]string // of outputs
-	Entries  []Entry    // ascending by seq
-	Tails    resend.Tails
-	Sealed   bool // it was read from its index: all of its commits had ended well
+	// Sets are those of outputs.
+	Sets [][]string
+	// Entries are ascending by seq.
+	Entries []Entry
+	Tails   resend.Tails
+	// Sealed says that it was read from its index: all of its commits had ended well.
+	Sealed bool
 	// Oldest is the number of the oldest program that may read all of it: see package chunk.
 	Oldest int
 }
@@ -66,8 +73,8 @@ func (b *builder) add(h *chunk.Header, off uint32) {
 	}
 }
 
-// Join adds those chunks, ascending by sequence number, that c lacks, and returns their numbers. Their places in the file
-// are the caller's to set.
+// Join adds those chunks, ascending by sequence number, that c lacks, and returns their numbers. Their places in the
+// file are the caller's to set.
 func (c *Contents) Join(chunks []chunk.Header) (added []uint64) {
 	b := newBuilder(c.First)
 	b.Contents = *c

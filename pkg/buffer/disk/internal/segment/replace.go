@@ -57,8 +57,9 @@ func Replace(
 	return out, f, boltfile.AllocatedBy(f), nil
 }
 
-// CreateNamed makes the file of a segment of about size bytes under its name in dir, which is durable when it returns, to
-// be written, and opens it for reading. A segment that was only begun never has its name: it would pass for a damaged one.
+// CreateNamed makes the file of a segment of about size bytes under its name in dir, which is durable when it returns,
+// to be written, and opens it for reading. A segment that was only begun never has its name: it would pass for a
+// damaged one.
 func CreateNamed(path string, size int64, sync bool) (w *Writer, f *os.File, err error) {
 	tmp := path + ".tmp"
 	if w, err = Create(tmp, size, sync); err != nil {

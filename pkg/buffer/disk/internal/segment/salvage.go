@@ -22,7 +22,8 @@ type Damage struct {
 	Cause  error
 	chunks int
 	bytes  int64
-	lost   []chunk.Header // of damaged chunks: what they say of themselves, which may be wrong too
+	// lost is what damaged chunks say of themselves, which may be wrong too.
+	lost []chunk.Header
 }
 
 // NewDamage returns that of something else than a segment's file.

@@ -47,9 +47,10 @@ type Item struct {
 
 // Writer is the bbolt file of a segment that is being written.
 type Writer struct {
-	db       *bbolt.DB
-	File     *os.File // bbolt's own
-	resident int      // bytes written since the map's pages were let go
+	db   *bbolt.DB
+	File *os.File // bbolt's own
+	// resident counts bytes written since the map's pages were let go.
+	resident int
 }
 
 // residentMax is how many bytes of bbolt's map may become resident before they are let go. bbolt looks at what it has

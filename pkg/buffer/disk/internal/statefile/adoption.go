@@ -19,9 +19,12 @@ const adoptionDir = "adopted"
 
 // Adoption is what was taken over of another queue.
 type Adoption struct {
-	Queue  [16]byte // the other one's own number
-	Seq    uint64   // of the last chunk, in that queue
-	Letter uint64   // of the last dead letter, in that queue
+	// Queue is the other one's own number.
+	Queue [16]byte
+	// Seq is that of the last chunk, in that queue.
+	Seq uint64
+	// Letter is that of the last dead letter, in that queue.
+	Letter uint64
 	// Pending is the sequence number, in this queue, from which on chunks may lie that were adopted after Seq; 0: none.
 	Pending uint64
 }

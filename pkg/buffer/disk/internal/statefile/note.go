@@ -15,10 +15,12 @@ import (
 // Note is the file at Path which is there while dead letters are put into the queue: it holds the sequence number from
 // which on chunks of such may follow, and its CRC-32C. Not safe for concurrent use.
 type Note struct {
-	Path  string
-	Stays bool // what is noted stays as it is until the next start
+	Path string
+	// Stays says that what is noted stays as it is until the next start.
+	Stays bool
 
-	from uint64 // in the file, as far as it was read or written
+	// from is in the file, as far as it was read or written.
+	from uint64
 }
 
 // Exists reports whether an earlier run was ended within a requeue.

@@ -63,8 +63,9 @@ func (k Key) bytes() []byte {
 
 // Snapshot is the contents of state.db, or what has changed of them.
 type Snapshot struct {
-	Queue  [16]byte       // its id
-	Next   uint64         // above all sequence numbers given out
+	Queue [16]byte // its id
+	// Next is above all sequence numbers given out.
+	Next   uint64
 	Done   map[Key][]byte // bitmaps by sequence number less the segment's first; nil value: forget it
 	IDs    []resend.Saved
 	HasIDs bool // IDs is to be written
@@ -245,7 +246,8 @@ func (s *Snapshot) write(tx *bbolt.Tx) error {
 type DB struct {
 	Dir  string
 	Sync bool
-	db   *bbolt.DB // nil: it could not be written and is to be made anew
+	// db is nil where it could not be written and is to be made anew.
+	db *bbolt.DB
 }
 
 // IsOpen reports whether Save can work; otherwise it takes Renew.

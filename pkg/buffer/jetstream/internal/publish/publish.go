@@ -52,29 +52,36 @@ type Message struct {
 
 	// Set once Publish has returned nil:
 
-	Seq       uint64 // in the stream; of a duplicate, that of the first
-	Duplicate bool   // the stream says that the id was there before this was sent first
+	// Seq is in the stream; of a duplicate, that of the first.
+	Seq uint64
+	// Duplicate says that the stream says that the id was there before this was sent first.
+	Duplicate bool
 
 	stored bool
 	tries  int
-	token  uint64 // of the last attempt
-	err    error
+	// token is that of the last attempt.
+	token uint64
+	err   error
 }
 
 // Publisher stores messages in one stream. Safe for concurrent use.
 type Publisher struct {
 	nc     *nats.Conn
 	stream string
-	prefix string // of the subjects that answers come to
+	// prefix is that of the subjects that answers come to.
+	prefix string
 	sub    *nats.Subscription
 
 	mu      sync.Mutex
 	next    uint64
 	waiting map[uint64]answerTo
-	used    int64         // bytes that wait for answers
-	room    chan struct{} // closed when some of it is free again
-	again   chan struct{} // closed when a connection was made: what was sent before may be lost
-	closed  chan struct{}
+	// used counts bytes that wait for answers.
+	used int64
+	// room is closed when some of it is free again.
+	room chan struct{}
+	// again is closed when a connection was made: what was sent before may be lost.
+	again  chan struct{}
+	closed chan struct{}
 }
 
 // answerTo is who waits for an answer.
@@ -86,7 +93,8 @@ type answerTo struct {
 // round is one attempt at some messages.
 type round struct {
 	left int
-	done chan struct{} // closed once all are answered
+	// done is closed once all are answered.
+	done chan struct{}
 }
 
 // New returns a Publisher for the stream. The caller closes it.
@@ -335,8 +343,10 @@ const (
 	codeNoStorage   = 10047 // insufficient storage resources available
 	codeNoResources = 10023
 	codeTooLarge    = 10054
-	codeStoreFailed = 10077 // the stream's own limits, with their names
-	codeExpected    = 10060 // the subjects are another stream's
+	// codeStoreFailed is the stream's own limits, with their names.
+	codeStoreFailed = 10077
+	// codeExpected is the subjects are another stream's.
+	codeExpected = 10060
 )
 
 func (a *pubAck) err(stream string) error {

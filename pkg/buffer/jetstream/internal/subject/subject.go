@@ -7,8 +7,9 @@ import (
 
 // Place is what waits for an output of one cluster, or aside for one of the output's targets.
 type Place struct {
-	Output  string
-	Target  string // "": for the output itself
+	Output string
+	// Target may be "": for the output itself.
+	Target  string
 	Cluster string
 }
 

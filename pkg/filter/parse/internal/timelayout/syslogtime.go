@@ -6,7 +6,8 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
-// ReadRFC3339 reads a text that is a time of RFC 3339 or ISO 8601, and nothing else. zone is that of one that names none.
+// ReadRFC3339 reads a text that is a time of RFC 3339 or ISO 8601, and nothing else. zone is that of one that names
+// none.
 func ReadRFC3339(text []byte, zone *time.Location, received event.Time) (t event.Time, ok bool) {
 	s := scanner{text: text}
 	if !s.rfc3339() || s.at < len(text) {
@@ -15,8 +16,8 @@ func ReadRFC3339(text []byte, zone *time.Location, received event.Time) (t event
 	return s.time(zone, received)
 }
 
-// ReadRFC3164 reads "Mmm dd [yyyy] hh:mm:ss[.fraction]" at the beginning of text, as syslog has it, and returns its length.
-// received tells the year where the text does not; zone is that of the time.
+// ReadRFC3164 reads "Mmm dd [yyyy] hh:mm:ss[.fraction]" at the beginning of text, as syslog has it, and returns its
+// length. received tells the year where the text does not; zone is that of the time.
 func ReadRFC3164(text []byte, zone *time.Location, received event.Time) (t event.Time, n int, ok bool) {
 	s := scanner{text: text}
 	if s.month, ok = s.month3(); !ok {
