@@ -111,6 +111,7 @@ func (k *cleaner) save(last bool) error {
 	changes.Next = s.next + reserve
 	changes.Journaled = s.commit.journal.holds.Load()
 	var unwanted []*segmentState
+	let := false // the committer lets go of one that could not be written
 	live := map[uint64]bool{}
 	type saved struct {
 		seg *segmentState
@@ -122,6 +123,7 @@ func (k *cleaner) save(last bool) error {
 			unwanted = append(unwanted, seg)
 		} else {
 			live[seg.first] = true
+			let = let || seg.fresh != nil && seg.w == nil && len(seg.sum) == 0
 		}
 		for src, bits := range seg.done {
 			if whole || seg.dirty[src] {
@@ -134,6 +136,9 @@ func (k *cleaner) save(last bool) error {
 	forget := s.forget
 	s.forget = nil
 	s.mu.Unlock()
+	if let {
+		k.s.commit.kick()
+	}
 	if !whole {
 		for _, key := range forget {
 			changes.Done[key] = nil

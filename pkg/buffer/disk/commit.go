@@ -122,9 +122,9 @@ func (c *committer) run() {
 		c.beat.Turn()
 		group := c.gather()
 		if group == nil {
-			c.beat.Disk("the end of a segment in " + c.s.dir)
 			c.journal.settle = time.Time{}
 			c.settleStuck()
+			c.beat.Disk("the end of a segment in " + c.s.dir)
 			c.seal()
 			c.awaitSealed()
 			c.closeJournal()
@@ -141,6 +141,7 @@ func (c *committer) run() {
 func (c *committer) gather() []*admission.Batch {
 	ad := &admission.Decision{}
 	for {
+		c.settleStuck()
 		c.mu.Lock()
 		wait, cause := c.company()
 		if c.pacing = wait > 0; c.pacing {

@@ -118,7 +118,6 @@ func (g *txBuilder) write() error {
 	s := g.c.s
 	if len(g.Chunks) > 0 {
 		start := time.Now()
-		g.c.settleStuck()
 		seg, err := g.c.segmentFor(g.Chunks[0].Seq, len(g.Values))
 		if err != nil {
 			return err

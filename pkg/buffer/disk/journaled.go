@@ -17,12 +17,12 @@ import (
 )
 
 const (
-	// journalMost is the size of the journal; it is a quarter of a segment at most. When it is full, all of it goes to a
-	// segment with one transaction, which acks wait for: with more, these would wait longer.
-	journalMost = 1 << 20
+	// journalMost is the size of the journal; it is a quarter of a segment at most. When it is full, what is still wanted
+	// of it goes to a segment with one transaction, which acks wait for: with more, these would wait longer.
+	journalMost = 4 << 20
 	// journaledBytes is up to how many bytes of chunks a commit goes to the journal: with more, what a transaction of
-	// bbolt costs beside its bytes is less than to write these twice.
-	journaledBytes = 64 << 10
+	// bbolt costs beside its bytes is less than to write these twice, where no output has settled them meanwhile.
+	journaledBytes = 256 << 10
 	// journalAgain is after how long a journal that could not be written is tried again.
 	journalAgain = time.Minute
 )
@@ -250,16 +250,21 @@ func (seg *segmentState) keepFresh(g *txBuilder) {
 }
 
 // settleStuck puts the stuck segment, if there is one, into its file, which is written anew: what was wrong with the old
-// one is not known. It is tried once in a while.
+// one is not known. It is tried once in a while. Where nobody wants anything of it, it needs no file.
 func (c *committer) settleStuck() {
 	s, j := c.s, &c.journal
 	seg := j.stuck
-	if seg == nil || seg.unread || s.now().Before(j.settle) {
+	if seg == nil || seg.unread {
 		return
 	}
 	s.mu.Lock()
 	wanted := len(seg.sum) > 0
 	s.mu.Unlock()
+	if wanted && s.now().Before(j.settle) {
+		return
+	}
+	c.beat.Disk("the writing anew of a segment in " + s.dir)
+	defer c.beat.Turn()
 	var err error
 	if wanted {
 		err = s.rewriteStuck(seg)

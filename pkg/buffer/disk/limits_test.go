@@ -225,7 +225,9 @@ func TestSmallDisk(t *testing.T) {
 			t.Errorf("%d chunks of 200 KiB are in 16 MiB", len(stored))
 		}
 		checkSubsequence(t, drain(t, s, "o"), stored, 0)
-		saved(t, s)
+		for s.Stats().Disk.Segments > 0 { // what could not be put into its segment is let go by the committer
+			saved(t, s)
+		}
 		clock.move(limits.PollFull)
 		put(t, s, message1{text: "goes on"})
 		mustClose(t, s)

