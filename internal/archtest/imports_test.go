@@ -90,7 +90,8 @@ func table() []row {
 			"a batch on its way to chunks knows the contract, chunks and whose resend it may be, and no file",
 		},
 		{
-			"pkg/buffer/disk/internal/journal", with("internal/boltfile", "internal/format", "pkg/buffer/chunk"),
+			"pkg/buffer/disk/internal/journal", with("internal/boltfile", "internal/format", "pkg/buffer/chunk",
+				"pkg/buffer/disk/internal/complaint"),
 			"a journal knows chunks and its file, and nobody who wants them",
 		},
 		{

@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -8,6 +9,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/admission"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/complaint"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/journal"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/limits"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/pace"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/pack"
@@ -60,6 +62,9 @@ func newCommitter(s *Queue) *committer {
 	c.Pending = admission.Pending{
 		Quotas: &s.mu, GroupBytes: func() int64 { return min(groupBytes, c.Limits.SegmentSize()) },
 		GiveBack: c.giveBack, DropOldest: s.dropSegment,
+	}
+	c.journal.Keeper = journal.Keeper{
+		Path: filepath.Join(s.dir, journal.Name), Salt: s.salt, Now: s.now, Log: s.log, Failing: s.failing,
 	}
 	return c
 }
@@ -127,7 +132,8 @@ func (c *committer) run() {
 			c.beat.Disk("the end of a segment in " + c.s.dir)
 			c.seal()
 			c.awaitSealed()
-			c.closeJournal()
+			c.journal.Close()
+			c.journal.holds.Store(c.journal.stuck != nil || c.journal.blocked)
 			c.beat.Rest()
 			return
 		}

@@ -153,7 +153,7 @@ func (g *txBuilder) publish(seg *segmentState, where []uint32) {
 	defer s.mu.Unlock()
 	if where == nil {
 		disk, where = seg.disk+int64(len(g.Values)), make([]uint32, len(g.Chunks))
-		seg.keepFresh(g)
+		g.c.keepFresh(seg, g)
 	}
 	from := len(seg.entries)
 	for i := range g.Chunks {

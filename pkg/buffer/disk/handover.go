@@ -61,7 +61,7 @@ func (s *Queue) Owed(ctx context.Context, yield func(*buffer.Handed) error) erro
 			}
 		}
 		o := newLease(seg, &e)
-		file, fresh := seg.file, seg.fresh[e.Seq]
+		file, fresh := seg.file, s.freshOf(seg, &e)
 		file.refs++
 		from = o.seq + 1
 		s.mu.Unlock()

@@ -1,16 +1,13 @@
 package disk
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
-	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/complaint"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/journal"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/pack"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
@@ -32,74 +29,31 @@ const (
 // at a time, so that they go before it is sealed, and one of which that could not be done, the stuck one, keeps the
 // journal from being used.
 type journaling struct {
-	open       *journal.Journal // nil: it is not
-	generation uint64           // of the file, while it is not open
-	again      time.Time        // when to try to open it
-	stuck      *segmentState    // nil: none
-	settle     time.Time        // when to try to put it into its file
+	journal.Keeper
+	stuck  *segmentState // nil: none
+	settle time.Time     // when to try to put it into its file
+	memory []byte        // what is fresh of the segment that has something fresh
 	// blocked is set by the start: the journal can't be read, or what it holds has to wait for the next start.
 	blocked bool
 	// holds reports whether the journal may hold something, which an older program must not overlook; marked, whether
 	// state.db says so.
 	holds, marked atomic.Bool
-	trouble       complaint.Complaint
 }
 
-func (s *Queue) journalPath() string { return filepath.Join(s.dir, journal.Name) }
-
-// journalFor returns the journal where a commit with n bytes of chunks goes there; nil: it goes to its segment.
-func (c *committer) journalFor(n int) *journal.Journal {
+// appendJournal stores what g has made in the journal, where that pays; false: it has not.
+func (c *committer) appendJournal(seg *segmentState, g *txBuilder) bool {
 	s, j := c.s, &c.journal
-	switch {
-	case n > journaledBytes || !s.cfg.Sync || j.blocked || j.stuck != nil || !j.marked.Load():
-		return nil
-	case j.open != nil && j.open.Fits(n):
-		return j.open
-	case j.open != nil || s.now().Before(j.again):
-		return nil
+	if len(g.Values) > journaledBytes || !s.cfg.Sync || j.blocked || j.stuck != nil || !j.marked.Load() {
+		return false
 	}
-	err := s.failing("journal")
-	if err == nil {
-		j.open, err = journal.Open(s.journalPath(), min(journalMost, c.Limits.SegmentSize()/4), j.generation)
-	}
-	if err == nil {
-		err = j.open.Begin(s.salt, c.builder.Next-uint64(len(c.builder.Chunks)))
-	}
-	if err != nil {
-		c.journalFailed(err)
-		return nil
-	}
-	if !j.open.Fits(n) {
-		return nil
-	}
-	return j.open
-}
-
-// journalFailed lets go of the journal after an error, for some time. What it holds has to be somewhere else: it is
-// removed, or else what is in it is found there once more by a start.
-func (c *committer) journalFailed(err error) {
-	s, j := c.s, &c.journal
-	if j.open != nil {
-		err = errors.Join(err, j.open.Close())
-		j.open = nil
-	}
-	j.generation, j.again = 0, s.now().Add(journalAgain)
-	if !c.journaled() {
-		err = errors.Join(err, journal.Remove(s.journalPath()))
-	}
-	j.trouble.Failed(s.log, err, "can't write the journal: each commit goes to its segment, which takes more time")
-}
-
-// journaled reports whether chunks are in the journal alone.
-func (c *committer) journaled() bool {
-	return c.journal.stuck != nil || c.current != nil && len(c.current.fresh) > 0
+	return j.Append(min(journalMost, c.Limits.SegmentSize()/4), seg.first, g.Chunks[0].Seq, g.Values, len(seg.fresh) > 0)
 }
 
 // append stores what g has made with the segment: in the journal where that pays, else in its file.
 func (c *committer) append(seg *segmentState, g *txBuilder) error {
 	s := c.s
 	err := s.failing("commit")
-	if err == nil && c.appendJournal(seg, g.Values) {
+	if err == nil && c.appendJournal(seg, g) {
 		g.publish(seg, nil)
 		return nil
 	}
@@ -118,25 +72,6 @@ func (c *committer) append(seg *segmentState, g *txBuilder) error {
 	}
 	g.publish(seg, where)
 	return nil
-}
-
-// appendJournal stores chunks of the segment in the journal, where that pays; false: it has not. Should they be there all
-// the same after a crash, they have the numbers that they have in the segment.
-func (c *committer) appendJournal(seg *segmentState, chunks []byte) bool {
-	j := c.journalFor(len(chunks))
-	if j == nil {
-		return false
-	}
-	err := c.s.failing("append")
-	if err == nil {
-		err = j.Append(seg.first, chunks)
-	}
-	if err != nil {
-		c.journalFailed(err)
-		return false
-	}
-	c.journal.trouble.Recovered(c.s.log, "the journal can be written again")
-	return true
 }
 
 // settleFresh stores with one transaction what of the segment is in the journal and still wanted, and more items. It
@@ -167,7 +102,7 @@ func (c *committer) settleFresh(seg *segmentState, items []segment.Item) ([]uint
 		if len(items) > 0 {
 			next = items[len(items)-1].Seq + 1
 		}
-		c.emptyJournal(next)
+		c.journal.Empty(next)
 	}
 	return where[len(fresh.items):], nil
 }
@@ -211,38 +146,16 @@ func (s *Queue) sift(seg *segmentState) (out sifted) {
 	return out
 }
 
-// emptyJournal has the journal begin anew with that chunk: what it holds is in a segment, or wanted by nobody.
-func (c *committer) emptyJournal(next uint64) {
-	j := &c.journal
-	if j.open == nil {
-		if err := journal.Remove(c.s.journalPath()); err != nil {
-			j.trouble.Failed(c.s.log, err, "can't remove the journal: what it holds may be delivered again after the next start")
-		}
-		return
-	}
-	if err := j.open.Begin(c.s.salt, next); err != nil {
-		c.journalFailed(err)
-	}
-}
-
-// closeJournal closes the journal for good, and notes whether it holds something for the next start.
-func (c *committer) closeJournal() {
-	j := &c.journal
-	if j.open != nil {
-		if err := j.open.Close(); err != nil {
-			c.s.log.Warn().Err(err).Msg("can't close the journal")
-		}
-		j.open = nil
-	}
-	j.holds.Store(j.stuck != nil || j.blocked)
-}
-
-// keepFresh keeps in memory what has just been journaled of the segment. s.mu is held.
-func (seg *segmentState) keepFresh(g *txBuilder) {
+// keepFresh keeps in memory what has just been journaled of the segment: in memory that is used again once the segment has
+// nothing fresh any more, so that who reads of it has to have a copy. s.mu is held.
+func (c *committer) keepFresh(seg *segmentState, g *txBuilder) {
 	if seg.fresh == nil {
 		seg.fresh = map[uint32][]byte{}
+		c.journal.memory = c.journal.memory[:0]
 	}
-	values := bytes.Clone(g.Values)
+	at := len(c.journal.memory)
+	c.journal.memory = append(c.journal.memory, g.Values...)
+	values := c.journal.memory[at:]
 	for i := range g.Chunks {
 		ch := &g.Chunks[i]
 		seg.fresh[uint32(ch.Seq-seg.first)] = values[ch.From:ch.To:ch.To]
@@ -271,7 +184,7 @@ func (c *committer) settleStuck() {
 	}
 	if err != nil {
 		j.settle = s.now().Add(journalAgain)
-		j.trouble.Failed(s.log, err, "can't put into a segment what the journal holds of it: it stays there")
+		j.Stays(err)
 		return
 	}
 	c.unstick()
@@ -285,7 +198,7 @@ func (c *committer) unstick() {
 	seg.fresh = nil
 	next := seg.end()
 	c.s.mu.Unlock()
-	c.emptyJournal(next)
+	c.journal.Empty(next)
 	c.closed(seg)
 }
 

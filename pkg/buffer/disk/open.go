@@ -178,7 +178,7 @@ func (s *Queue) recover(r *recovery.Reader) error {
 		}
 		s.recoverSegment(found, first, state, tails)
 	}
-	s.commit.journal.generation, s.commit.journal.blocked = r.SettleJournal()
+	s.commit.journal.Generation, s.commit.journal.blocked = r.SettleJournal()
 	s.stats.setAside, s.stats.lostEvents = r.SetAside, r.LostEvents
 	s.settleReplaced(state.Next - min(state.Next, reserve))
 	s.began = s.next

@@ -52,7 +52,7 @@ func (c *committer) seal() {
 	}
 	if _, err := c.settleFresh(seg, nil); err != nil {
 		err = errors.Join(fmt.Errorf("write segment %s: %w", seg.path, err), c.abandon(seg))
-		c.Failed(c.s.log, err, "can't put into a segment what the journal holds of it: it stays there")
+		c.journal.Stays(err)
 		return
 	}
 	c.current = nil

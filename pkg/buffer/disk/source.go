@@ -180,7 +180,7 @@ func (src *source) Next(ctx context.Context) (*event.Chunk, error) {
 		o := newLease(seg, &e)
 		l.inFlight[o.seq] = o
 		again := l.again || o.seq < s.began
-		h, fresh := seg.file, seg.fresh[e.Seq]
+		h, fresh := seg.file, s.freshOf(seg, &e)
 		h.refs++
 		s.mu.Unlock()
 
@@ -345,17 +345,26 @@ func (l *partition) peek(seg *segmentState) (int, bool) {
 	return 0, false
 }
 
-// fill reads the chunk of e into o. value is the chunk where it is in memory, else nil.
-func (s *Queue) fill(o *lease, h *handle, e *segment.Entry, value []byte) error {
+// freshOf returns a copy of the chunk where it is in memory, else nil. s.mu is held.
+func (s *Queue) freshOf(seg *segmentState, e *segment.Entry) []byte {
+	value := seg.fresh[e.Seq]
 	if value == nil {
-		var err error
-		value, err = segment.ReadChunk(h.f, e, s.memory.Values.Get())
-		defer s.memory.Values.Put(value)
-		if err != nil {
-			return err
-		}
+		return nil
 	}
-	err := s.memory.Decode(value, s.queueID, &o.chunk)
+	return append(s.memory.Values.Get(), value...)
+}
+
+// fill reads the chunk of e into o. value is what freshOf has returned.
+func (s *Queue) fill(o *lease, h *handle, e *segment.Entry, value []byte) error {
+	var err error
+	if value == nil {
+		value, err = segment.ReadChunk(h.f, e, s.memory.Values.Get())
+	}
+	defer func() { s.memory.Values.Put(value) }()
+	if err != nil {
+		return err
+	}
+	err = s.memory.Decode(value, s.queueID, &o.chunk)
 	o.memory = o.chunk.Entries
 	return err
 }

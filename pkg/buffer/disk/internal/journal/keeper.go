@@ -1,0 +1,111 @@
+package journal
+
+import (
+	"errors"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/complaint"
+)
+
+// again is after how long a journal that could not be written is tried again.
+const again = time.Minute
+
+// Keeper has a journal that is opened when it is needed first, and let go of after an error for some time. Not safe for
+// concurrent use.
+type Keeper struct {
+	Path string
+	Salt uint64 // of the chunks
+	Now  func() time.Time
+	Log  zerolog.Logger
+	// Failing returns the error that a test wants of an operation.
+	Failing func(op string) error
+	// Generation is that of what Read has found, for Open.
+	Generation uint64
+
+	open    *Journal  // nil: it is not
+	again   time.Time // when to try to open it
+	trouble complaint.Complaint
+}
+
+// Append adds a record with chunks of the segment, which begin with that number, to a journal of size bytes; false: it has
+// not, as there is no room, or no journal. Should they be in the file all the same after a crash, they have the numbers
+// that they have elsewhere. held: the journal has chunks that are nowhere else.
+func (k *Keeper) Append(size int64, segment, first uint64, chunks []byte, held bool) bool {
+	if k.open == nil && !k.reopen(size, first) || !k.open.Fits(len(chunks)) {
+		return false
+	}
+	err := k.Failing("append")
+	if err == nil {
+		err = k.open.Append(segment, chunks)
+	}
+	if err != nil {
+		k.fail(err, held)
+		return false
+	}
+	k.trouble.Recovered(k.Log, "the journal can be written again")
+	return true
+}
+
+// reopen opens the journal, unless that has just failed.
+func (k *Keeper) reopen(size int64, first uint64) bool {
+	if k.Now().Before(k.again) {
+		return false
+	}
+	err := k.Failing("journal")
+	if err == nil {
+		k.open, err = Open(k.Path, size, k.Generation)
+	}
+	if err == nil {
+		err = k.open.Begin(k.Salt, first)
+	}
+	if err != nil {
+		k.fail(err, false)
+		return false
+	}
+	return true
+}
+
+// fail lets go of the journal after an error. Where nothing else of it is held, it is removed, or else a start would find
+// once more what is in it.
+func (k *Keeper) fail(err error, held bool) {
+	if k.open != nil {
+		err = errors.Join(err, k.open.Close())
+		k.open = nil
+	}
+	k.Generation, k.again = 0, k.Now().Add(again)
+	if !held {
+		err = errors.Join(err, Remove(k.Path))
+	}
+	k.trouble.Failed(k.Log, err, "can't write the journal: each commit goes to its segment, which takes more time")
+}
+
+// Empty has the journal begin anew with that chunk: what it holds is elsewhere, or wanted by nobody.
+func (k *Keeper) Empty(next uint64) {
+	if k.open == nil {
+		if err := Remove(k.Path); err != nil {
+			k.trouble.Failed(k.Log, err, "can't remove the journal: what it holds may be delivered again after the next start")
+		}
+		return
+	}
+	if err := k.open.Begin(k.Salt, next); err != nil {
+		k.fail(err, false)
+	}
+}
+
+// Stays says, once, that what the journal holds can't be put elsewhere.
+func (k *Keeper) Stays(err error) {
+	k.trouble.Failed(k.Log, err, "can't put into a segment what the journal holds of it: it stays there")
+}
+
+// Close closes the journal for good. What it holds stays.
+func (k *Keeper) Close() {
+	if k.open == nil {
+		return
+	}
+	if err := k.open.Close(); err != nil {
+		k.Log.Warn().Err(err).Msg("can't close the journal")
+	}
+	k.open = nil
+}
