@@ -25,6 +25,9 @@ func Conceal(text []byte, words [][]byte) {
 
 // ConcealReader returns body with stars in place of words, which are not empty; the longest is first.
 func ConcealReader(body io.ReadCloser, words [][]byte) io.ReadCloser {
+	if len(words) == 0 {
+		return body
+	}
 	return &concealed{ReadCloser: body, words: words}
 }
 

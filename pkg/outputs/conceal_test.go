@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"testing/iotest"
 )
 
 // FuzzConceal holds that of any body, in whatever pieces it comes, all bytes but those of the word come through.
@@ -30,4 +31,15 @@ func FuzzConceal(f *testing.F) {
 			t.Fatalf("%q became %q", text, got)
 		}
 	})
+}
+
+// TestConcealNothing: without a secret, a body comes as it is, in whatever pieces.
+func TestConcealNothing(t *testing.T) {
+	for _, words := range [][][]byte{nil, {}} {
+		body := io.NopCloser(iotest.OneByteReader(strings.NewReader("an answer")))
+		got, err := io.ReadAll(ConcealReader(body, words))
+		if err != nil || string(got) != "an answer" {
+			t.Errorf("%q, %v", got, err)
+		}
+	}
 }
