@@ -71,6 +71,16 @@ func scenarios() []scenario {
 		},
 		{name: "to HTTP, ndjson, gzip", send: fast, part: 50, sink: "http", output: "{type: http, url: SINK}"},
 		{name: "to Loki", send: fast, part: 50, sink: "http", output: "{type: loki, url: SINK}"},
+		{name: "to OTLP, gzip", send: fast, part: 50, sink: "http", output: "{type: otlp, url: SINK}"},
+		{name: "to OTLP", send: fast, part: 50, sink: "http", output: "{type: otlp, url: SINK, compression: none}"},
+		{
+			name: "to Splunk, gzip", send: fast, part: 50, sink: "splunk",
+			output: "{type: splunk_hec, url: SINK, token: x, ack: false}",
+		},
+		{
+			name: "to Splunk", send: fast, part: 50, sink: "splunk",
+			output: "{type: splunk_hec, url: SINK, token: x, ack: false, compression: none}",
+		},
 		{
 			name: "to Kinesis, aggregated", send: fast, part: 50, sink: "firehose",
 			output: "{type: kinesis, region: eu-central-1, endpoint: SINK, stream: bench, aggregate: true}",

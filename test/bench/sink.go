@@ -37,15 +37,18 @@ func sinks() map[string]func() http.Handler {
 			aws.S3("eu-central-1", "bench")
 			return aws
 		},
-		"http": func() http.Handler { return discard(http.StatusNoContent) },
+		"http":   func() http.Handler { return discard(http.StatusNoContent, "") },
+		"splunk": func() http.Handler { return discard(http.StatusOK, `{"text":"Success","code":0}`) },
 	}
 }
 
-// discard reads requests and answers with the status.
-func discard(status int) http.Handler {
+// discard reads requests and answers with the status and the body.
+func discard(status int, body string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, err := io.Copy(io.Discard, r.Body); err == nil {
 			w.WriteHeader(status)
+			// Who asked may have gone.
+			_, _ = io.WriteString(w, body)
 		}
 	})
 }
