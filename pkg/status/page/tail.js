@@ -76,7 +76,7 @@ function row(e) {
   const record = e.record === undefined ? "" : JSON.stringify(e.record);
   const [kind, word] = results[e.result] ?? ["", ""];
   const more = h("div", {});
-  const details = h("details", {}, h("summary", {}, h("time", { datetime: e.time, title: otherClock(ms) }, clock(ms)), " ", name(e.cluster, 60), " ", name(e.tag, 120), ` ${size(e.bytes)} `, word ? h("span", { class: "result " + kind }, word + plain(because(e), 160), " ") : "", h("code", {}, plain(record, 240))), more);
+  const details = h("details", {}, h("summary", {}, h("time", { datetime: e.time, title: otherClock(ms) }, clock(ms)), " ", name(e.cluster, 60), " ", name(e.tag, 120), ` ${size(e.bytes)} `, word ? h("span", { class: "result " + kind }, e.output && e.at !== e.output ? [name(e.output, 60), ": "] : "", word + plain(because(e), 160), " ") : "", h("code", {}, plain(record, 240))), more);
   details.addEventListener("toggle", () => {
     if (!details.open || more.firstChild) return;
     const way = [e.route ? ["by ", name(e.route)] : "", e.output ? [e.route ? " to " : "to ", name(e.output)] : "", e.target ? [", as ", name(e.target)] : "", e.joined ? `, ${e.joined} events joined` : ""];
@@ -176,6 +176,13 @@ function stop() {
   was?.abort();
 }
 
+// forget empties the list: what comes next is of another question.
+function forget() {
+  list.replaceChildren();
+  waiting = [];
+  counts = { shown: 0, missed: 0, passed: 0 };
+}
+
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   wanted = !wanted;
@@ -183,8 +190,7 @@ form.addEventListener("submit", (event) => {
   tries = 0;
   paused = false;
   if (wanted) {
-    counts = { shown: 0, missed: 0, passed: 0 };
-    list.replaceChildren();
+    forget();
     read();
   } else stop();
   set(said, wanted ? "The tail is live." : "The tail has stopped.");
@@ -196,9 +202,7 @@ pause.addEventListener("click", () => {
   tell();
 });
 clear.addEventListener("click", () => {
-  list.replaceChildren();
-  waiting = [];
-  counts = { shown: 0, missed: 0, passed: 0 };
+  forget();
   tell();
 });
 document.addEventListener("visibilitychange", () => {
@@ -207,7 +211,11 @@ document.addEventListener("visibilitychange", () => {
 });
 at.addEventListener("change", allow);
 for (const input of [at, cluster, tag, grep, sample, rate]) {
-  input.addEventListener("change", () => wanted && read());
+  input.addEventListener("change", () => {
+    if (!wanted) return;
+    forget();
+    read();
+  });
 }
 
 // allow says what of records is shown to whom.
