@@ -138,3 +138,20 @@ func TestProxy(t *testing.T) {
 		t.Errorf("%v, %v", asked, err)
 	}
 }
+
+// TestConnectNoTLS: a URL without TLS where the server has it is named in one line, and events held without a look for
+// one that is to blame.
+func TestConnectNoTLS(t *testing.T) {
+	secure := httptest.NewTLSServer(&sink{})
+	defer secure.Close()
+	o := newOutput(t, "http"+strings.TrimPrefix(secure.URL, "https"), nil)
+	defer o.Close()
+	if _, err := o.Connect(t.Context(), []string{"a"}); err == nil || strings.Contains(err.Error(), "\n") ||
+		!strings.Contains(err.Error(), "it speaks TLS: write url with https") {
+		t.Errorf("%v", err)
+	}
+	se := outputs.AsSendError(o.Send(t.Context(), outputtest.Batch(outputtest.Chunk(1, "a", "t", 2, 0, 10))))
+	if se.Suspect || se.Reason != outputs.ReasonServer || !strings.Contains(se.Remedy, "https") {
+		t.Errorf("%+v", se)
+	}
+}

@@ -259,6 +259,13 @@ func (o *Output) Connect(ctx context.Context, clusters []string) (string, error)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", o.to.base, outputs.AsSendError(err).Err)
 	}
+	if answer.Status == http.StatusBadRequest && strings.HasPrefix(o.to.base, "http://") {
+		// What a server with TLS says to a request without has a body, and an answer to HEAD has none.
+		said, _, err := o.client.Do(ctx, httpclient.Request{Method: http.MethodGet, URL: string(url), Plain: true})
+		if err == nil && said.WantsTLS() {
+			return "", fmt.Errorf("%s: it speaks TLS: write url with https", o.to.base)
+		}
+	}
 	switch answer.Status {
 	case http.StatusUnauthorized, http.StatusProxyAuthRequired:
 		return "", fmt.Errorf("%s: HEAD answered %s: check the login", url[:n], answer.Text())

@@ -63,11 +63,16 @@ func Refusals() outputs.Refusals {
 // Refused returns what follows from an answer that proves no delivery, by the table. what says what was asked for.
 func Refused(table outputs.Refusals, what, host string, a *Answer) *outputs.SendError {
 	line := table.Find(a.Status, "", "")
-	return &outputs.SendError{
+	se := &outputs.SendError{
 		Reason: line.Reason, Status: a.Status, RetryAfter: a.RetryAfter, Suspect: line.Suspect && a.RetryAfter == 0,
 		Remedy: line.Remedy, Host: host,
 		Err: fmt.Errorf("%s: it answered %s: %s", what, a.Text(), a.Quote()),
 	}
+	if a.WantsTLS() {
+		// It is about no event.
+		se.Reason, se.Suspect, se.Remedy = outputs.ReasonServer, false, "write the URL with https: the server speaks TLS"
+	}
+	return se
 }
 
 // Page reports whether an answer is a page for people, as of a proxy's login: it proves nothing, whatever its status.

@@ -11,7 +11,7 @@ import (
 func Kind() outputs.Kind {
 	return outputs.Kind{
 		Name: "otlp", Summary: "OpenTelemetry Collectors, and what else takes OTLP over HTTP",
-		Example: "url: https://collector.example:4318", CPUMicros: 1e6 / 300_000,
+		Example: "url: https://collector.example:4318", CPUMicros: 1e6 / 350_000,
 		NewConfig: func() outputs.Config { return new(Config) },
 		New: outputs.Make(func(c *Config, d outputs.Deps) (outputs.Output, error) {
 			secure, err := d.TLS(c.TLS)

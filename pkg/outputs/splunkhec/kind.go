@@ -12,7 +12,7 @@ import (
 func Kind() outputs.Kind {
 	return outputs.Kind{
 		Name: "splunk_hec", Summary: "Splunk, by its HTTP Event Collector",
-		Example: "url: https://splunk.example:8088, token: x", CPUMicros: 1e6 / 300_000,
+		Example: "url: https://splunk.example:8088, token: x", CPUMicros: 1e6 / 388_000,
 		NewConfig: func() outputs.Config { return new(Config) },
 		New: outputs.Make(func(c *Config, d outputs.Deps) (outputs.Output, error) {
 			secure, err := d.TLS(c.TLS)
