@@ -55,9 +55,10 @@ func parseSuccess(body []byte) (s success, err error) {
 			return nil
 		}
 		return eachField(partial, func(n protowire.Number, text []byte, number uint64) error {
-			if n == partialRejected {
+			switch n { //nolint:exhaustive // there are no others
+			case partialRejected:
 				s.rejected = max(int64(number), 0)
-			} else if n == partialMessage {
+			case partialMessage:
 				s.message = oneLine(text)
 			}
 			return nil
