@@ -69,7 +69,7 @@ func (b *Books) enter(s *snapshot.Snapshot, self string, peers []peer) {
 			b.due = true
 		}
 		b.figures, b.since = current, at
-	} else if b.due && at.Sub(b.since) >= rests {
+	} else if b.due && at.Sub(b.since) >= rests && at.Sub(b.doubted) >= rests {
 		b.due = false
 		b.close(current)
 	}
@@ -96,7 +96,7 @@ func quiet(self string, peers []peer, now time.Time) bool {
 }
 
 // watch notes which pods there are. An account is to be closed after the start, after a pod has fallen silent without
-// having ended in good order, and after one is not remembered any more.
+// having ended in good order, after one is not remembered any more, and after one was not ready.
 func (b *Books) watch(self string, peers []peer, at time.Time) {
 	doubt := func() { b.due, b.doubted = true, at }
 	if !b.begun {
@@ -110,6 +110,10 @@ func (b *Books) watch(self string, peers []peer, at time.Time) {
 		gone := p.Name != self && !p.Alive
 		now[p.Name] = gone
 		if gone && !b.known[p.Name] && !p.state.Final {
+			doubt()
+		}
+		if p.Alive && len(p.state.NotReady) > 0 {
+			// While the queue's servers are away, what was delivered can't be taken off the queue, and is delivered again.
 			doubt()
 		}
 	}

@@ -231,6 +231,25 @@ func TestKilled(t *testing.T) {
 	}
 }
 
+// TestDeliveredAgain closes the account after the queue was away: what was delivered then is delivered again.
+func TestDeliveredAgain(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.start("1", "pod-a"), w.start("2", "pod-b")
+	w.receive(a, 100)
+	w.rest(6 * time.Second)
+	s := w.own(b)
+	away := Of(&s, []string{"nothing can be stored: no server answers"}, nil)
+	b.shared = away.Marshal()
+	if s := w.look(a); !s.Group.Closing || s.Group.Pods[1].State != snapshot.PodNotReady {
+		t.Errorf("while a pod is not ready: %+v", s.Group)
+	}
+	w.deliver(a, 100)
+	b.delivered += 30
+	w.share(b, false)
+	w.rest(6 * time.Second)
+	w.balanced(a, "balanced", snapshot.OutputFigures{Queued: 100, Recovered: 30, Delivered: 130})
+}
+
 // TestForgotten has a pod's figures go when it is not remembered any more, and with them no balance.
 func TestForgotten(t *testing.T) {
 	w := newWorld(t)
