@@ -68,11 +68,11 @@ func (c *connector) connect(cfg *buffer.JetStreamConfig, o *Options) (*nats.Conn
 		nats.ReconnectBufSize(maxInbox), nats.Timeout(3 * time.Second), nats.PingInterval(5 * time.Second),
 		nats.MaxPingsOutstanding(2), nats.IgnoreAuthErrorAbort(), nats.FlusherTimeout(10 * time.Second),
 		nats.ConnectHandler(func(*nats.Conn) { c.turned() }),
-		nats.ReconnectHandler(func(*nats.Conn) { c.turned() }),
-		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
-			c.note(err)
+		nats.ReconnectHandler(func(*nats.Conn) {
+			c.refused.Store(nil)
 			c.turned()
 		}),
+		nats.DisconnectErrHandler(func(*nats.Conn, error) { c.turned() }),
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { c.note(err) }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { c.note(err) }),
 		nats.ClosedHandler(func(*nats.Conn) { close(c.closed) }),
@@ -273,8 +273,8 @@ func (s *setup) stream(ctx context.Context) error {
 	return nil
 }
 
-// group returns the key-value bucket in which the processes tell each other of themselves.
-func (s *setup) group(ctx context.Context) (jetstream.KeyValue, error) {
+// members returns the key-value bucket in which the processes tell each other of themselves.
+func (s *setup) members(ctx context.Context) (jetstream.KeyValue, error) {
 	kv, err := s.js.KeyValue(ctx, s.bucket())
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
 		kv, err = s.js.CreateKeyValue(ctx, jetstream.KeyValueConfig{

@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/ledger"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/members"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/subject"
 )
 
@@ -25,6 +26,7 @@ const (
 
 // keeper is what the keeper remembers from turn to turn.
 type keeper struct {
+	failed   int       // turns in a row in which the servers did not do what was asked
 	told     []byte    // the table that was told last
 	toldAt   time.Time // and when
 	forgot   time.Time
@@ -92,15 +94,21 @@ func (q *Queue) turn(k *keeper) {
 	if err == nil {
 		err = q.tellGroup(ctx, k)
 	}
-	q.report(err)
+	if k.failed++; err == nil {
+		k.failed = 0
+	}
+	if k.failed != 1 {
+		// An election takes as long as one answer may: once is nothing to tell.
+		q.report(err)
+	}
 	if err != nil {
 		return
 	}
 	q.discover(stored)
 	q.compare(ctx, k, stored)
-	if time.Since(k.forgot) > forgetEvery && q.leads() {
+	if time.Since(k.forgot) > forgetEvery && q.group.Leads() {
 		k.forgot = time.Now()
-		if err := q.forget(ctx); err != nil {
+		if err := q.group.Forget(ctx); err != nil {
 			q.trouble(err)
 		}
 	}
@@ -132,7 +140,7 @@ func (q *Queue) prepare(ctx context.Context) error {
 	if err := q.dead.Prepare(ctx); err != nil {
 		return err
 	}
-	kv, err := q.setup.group(ctx)
+	kv, err := q.members(ctx)
 	if err != nil {
 		return err
 	}
@@ -143,13 +151,11 @@ func (q *Queue) prepare(ctx context.Context) error {
 	if err := q.catchUp(ctx, w); err != nil {
 		return err
 	}
-	q.memberMu.Lock()
-	q.kv = kv
-	q.memberMu.Unlock()
+	q.group.SetBucket(kv)
 	if err := q.finishRequeues(ctx); err != nil {
 		return err
 	}
-	others := q.ofOthers()
+	others := q.group.Others()
 	q.mu.Lock()
 	q.baseline = others.Clone()
 	q.learn(others)
@@ -171,7 +177,7 @@ func (q *Queue) catchUp(ctx context.Context, w jetstream.KeyWatcher) error {
 			if e == nil {
 				return nil
 			}
-			q.heard(e)
+			q.group.Heard(e)
 		case <-ctx.Done():
 			// What it held is gone with it.
 			_ = w.Stop()
@@ -189,8 +195,8 @@ func (q *Queue) watch(w jetstream.KeyWatcher) {
 			if !open {
 				return
 			}
-			if e != nil && q.heard(e) {
-				others := q.ofOthers()
+			if e != nil && q.group.Heard(e) {
+				others := q.group.Others()
 				q.mu.Lock()
 				q.learn(others)
 				q.mu.Unlock()
@@ -238,7 +244,7 @@ func (q *Queue) tellGroup(ctx context.Context, k *keeper) error {
 	q.mu.Lock()
 	table := q.own.Append(nil)
 	q.mu.Unlock()
-	if string(table) == string(k.told) && time.Since(k.toldAt) < heartbeatEvery && !q.untold() {
+	if string(table) == string(k.told) && time.Since(k.toldAt) < members.HeartbeatEvery && !q.group.Untold() {
 		return nil
 	}
 	if err := q.publishSelf(ctx, false); err != nil {
@@ -257,7 +263,7 @@ func (q *Queue) publishSelf(ctx context.Context, ended bool) error {
 	if !ready {
 		return nil
 	}
-	return q.tell(ctx, table, ended)
+	return q.group.Publish(ctx, table, ended)
 }
 
 // compare believes the servers where they count otherwise than the group for a while in which nothing moves: a process
@@ -299,7 +305,7 @@ func (q *Queue) compare(ctx context.Context, k *keeper, stored map[subject.Place
 	if len(wrong) == 0 {
 		return
 	}
-	err := q.adjust(ctx, func(t ledger.Table, _ *base) {
+	err := q.group.Adjust(ctx, func(t ledger.Table) {
 		for p, n := range wrong {
 			sum := k.suspects[p].counts
 			correct(t.At(p), sum.Pending(), n)
@@ -310,7 +316,7 @@ func (q *Queue) compare(ctx context.Context, k *keeper, stored map[subject.Place
 		return
 	}
 	clear(k.suspects)
-	others := q.ofOthers()
+	others := q.group.Others()
 	q.mu.Lock()
 	q.learn(others)
 	q.mu.Unlock()

@@ -22,6 +22,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/logevery"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/members"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/publish"
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	letters "github.com/seed-afc6a195/aggregator/pkg/deadletter/jetstream"
@@ -49,13 +50,13 @@ type Queue struct {
 	connector
 	identity
 	memory
-	group
 	state
 
 	log     zerolog.Logger
 	now     func() time.Time
 	outlet  atomic.Pointer[publish.Publisher] // set as soon as there is a connection
 	dead    *letters.Store
+	group   *members.Group
 	resends *resend.Window
 	every   logevery.Limit
 	beat    heartbeat.Loop
@@ -145,7 +146,7 @@ func newQueue(cfg buffer.Config, o *Options, packer *chunk.Packer) *Queue {
 	q.connector.closed, q.turned = make(chan struct{}), q.reconnected
 	q.resends = resend.NewWindow(cfg.DedupeWindow, q.now)
 	q.state.init(cfg.Limits(o.OutputLimits, o.ClusterLimits, o.ClusterWhenFull))
-	q.group.init(q.name, q.host, q.began)
+	q.group = members.New(q.name, q.host, q.began)
 	return q
 }
 
@@ -168,7 +169,7 @@ func (q *Queue) dial(o *Options) error {
 		err = q.inbox.SetPendingLimits(-1, -1)
 	}
 	if err == nil {
-		err = q.listen(nc, q.chunks())
+		err = q.group.Connect(nc, q.chunks())
 	}
 	if err == nil {
 		_, err = q.Listen(topicPurged, q.purged)
@@ -178,7 +179,7 @@ func (q *Queue) dial(o *Options) error {
 	}
 	q.dead = letters.New(letters.Options{
 		Conn: nc, JetStream: q.js, Stream: q.letters(), Prefix: q.chunks() + ".dead",
-		Replicas: q.cfg.JetStream.Replicas, Log: q.log, Now: q.now, Notes: &q.group, Config: q.cfg.DeadLetters,
+		Replicas: q.cfg.JetStream.Replicas, Log: q.log, Now: q.now, Notes: q.group, Config: q.cfg.DeadLetters,
 	})
 	return nil
 }

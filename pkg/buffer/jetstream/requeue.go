@@ -52,7 +52,7 @@ func (q *Queue) Requeue(ctx context.Context, items []buffer.RequeueItem) error {
 		note = binary.BigEndian.AppendUint64(note, items[i].ID)
 	}
 	q.mu.Unlock()
-	if err := q.Put(ctx, key, note); err != nil {
+	if err := q.group.Put(ctx, key, note); err != nil {
 		return fmt.Errorf("note that %d dead letters are in the queue again: %w", len(items), err)
 	}
 	return nil
@@ -88,7 +88,7 @@ func (q *Queue) ForgetRequeued(ids []uint64) error {
 	ctx, cancel := context.WithTimeout(q.ctx, requestWithin)
 	defer cancel()
 	for key := range keys {
-		if err := q.Delete(ctx, key); err != nil {
+		if err := q.group.Delete(ctx, key); err != nil {
 			return fmt.Errorf("forget what was a dead letter: %w", err)
 		}
 	}
@@ -98,7 +98,7 @@ func (q *Queue) ForgetRequeued(ids []uint64) error {
 // finishRequeues deletes the letters whose events are in the queue again, and whose process has died before it had
 // deleted them.
 func (q *Queue) finishRequeues(ctx context.Context) error {
-	notes, err := q.List(ctx, noteRequeued)
+	notes, err := q.group.List(ctx, noteRequeued)
 	if err != nil {
 		return fmt.Errorf("look for dead letters that are in the queue again: %w", err)
 	}
@@ -110,7 +110,7 @@ func (q *Queue) finishRequeues(ctx context.Context) error {
 		if _, err := q.dead.Delete(ctx, ids...); err != nil {
 			return fmt.Errorf("delete dead letters that are in the queue again: %w", err)
 		}
-		if err := q.Delete(ctx, key); err != nil {
+		if err := q.group.Delete(ctx, key); err != nil {
 			return fmt.Errorf("forget what was a dead letter: %w", err)
 		}
 	}

@@ -83,7 +83,7 @@ func (src *source) sealRest(s *sealed, c *event.Chunk, r *buffer.Rest) error {
 	if r.Filtered {
 		flags |= chunk.PartFiltered
 	}
-	put := func(entries []byte, parts []event.Part) {
+	put := func(entries []byte, parts []event.Part, _ int) {
 		h := chunk.Header{
 			Received: c.Received.UnixNano(), Raw: len(entries), Cluster: c.Cluster, Tag: c.Tag, Source: c.Source,
 			NewTag: r.NewTag, Parts: keptParts(parts, flags),
@@ -96,16 +96,24 @@ func (src *source) sealRest(s *sealed, c *event.Chunk, r *buffer.Rest) error {
 			place: to, count: buffer.Count{Chunks: 1, Events: int64(h.Events), Bytes: int64(len(data))}, counted: kind,
 		})
 	}
+	return q.sealParts(r.Entries, r.Parts, put)
+}
+
+// sealParts calls put for entries and the parts that they are of, in pieces that fit into a message each, with the number
+// of events before.
+func (q *Queue) sealParts(entries []byte, parts []event.Part, put func([]byte, []event.Part, int)) error {
 	most := q.maxPiece()
-	if len(r.Entries) <= most {
-		put(r.Entries, r.Parts)
+	if len(entries) <= most {
+		put(entries, parts, 0)
 		return nil
 	}
-	parts := slices.Clone(r.Parts)
-	return cut(r.Entries, most, func(piece []byte, events int) {
+	parts = slices.Clone(parts)
+	first := 0
+	return cut(entries, most, func(piece []byte, events int) {
 		var of []event.Part
 		of, parts = splitParts(parts, events)
-		put(piece, of)
+		put(piece, of, first)
+		first += events
 	})
 }
 

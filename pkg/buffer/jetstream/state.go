@@ -2,7 +2,6 @@ package jetstream
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,9 +13,6 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/subject"
 	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
-
-// errNotReady is what can't be done before the servers were reached for the first time.
-var errNotReady = errors.New("the queue's servers were not reached yet")
 
 // state is what changes while the queue runs. Guarded by mu.
 type state struct {
@@ -37,6 +33,8 @@ type state struct {
 	repeated   map[string]buffer.Duplicates
 	inDoubt    map[resend.Key]doubt
 	requeued   map[uint64]string // letters that are in the queue again, and under which note
+
+	owed map[uint64]owed // told by Owed, and not given yet
 
 	sources map[sourceName]*source
 	pullers map[string]*partition // by subject and by inbox, for what comes in
@@ -75,6 +73,7 @@ func (s *state) init(limits buffer.Limits) {
 	s.usage = newUsage()
 	s.why, s.repeated = map[string]string{}, map[string]buffer.Duplicates{}
 	s.inDoubt, s.requeued = map[resend.Key]doubt{}, map[uint64]string{}
+	s.owed = map[uint64]owed{}
 	s.sources, s.pullers = map[sourceName]*source{}, map[string]*partition{}
 	s.barriers, s.unconfirmed = map[string]chan struct{}{}, map[string]unconfirmed{}
 }
@@ -263,7 +262,7 @@ func (q *Queue) wait(p subject.Place) buffer.Wait {
 	w := buffer.Wait{
 		Output: p.Output, Target: p.Target, Cluster: p.Cluster, Found: ledger.Plus(found, all[ledger.Found], 1),
 		Appended: all[ledger.Appended], Returned: all[ledger.Returned], Rest: all[ledger.Rest],
-		Adopted: all[ledger.Adopted], Done: all[ledger.Done], Moved: all[ledger.Moved], Dropped: all[ledger.Dropped],
+		Adopted: all[ledger.Adopted], Done: all[ledger.Done], Moved: all[ledger.Moved], Given: all[ledger.Given], Dropped: all[ledger.Dropped],
 		Purged: all[ledger.Purged], Lost: all[ledger.Lost], Pending: q.pending(p),
 	}
 	src := q.sources[sourceName{p.Output, p.Target}]

@@ -28,6 +28,7 @@ const (
 	Purged
 	Lost
 	Found // that nobody had counted
+	Given
 	Kinds
 )
 
@@ -36,7 +37,7 @@ func (k Kind) sign() int64 {
 	switch k {
 	case Appended, Found:
 		return 1
-	case Done, Dropped, Purged, Lost:
+	case Done, Dropped, Purged, Lost, Given:
 		return -1
 	case Returned, Rest, Adopted, Moved, Kinds:
 	}

@@ -1,4 +1,6 @@
-package jetstream
+// Package members is the processes that share a queue: what each tells of itself in a key-value bucket, what they have
+// counted together, and how they talk.
+package members
 
 import (
 	"context"
@@ -21,9 +23,15 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 )
 
+// ErrNotReady is what can't be done before the servers were reached for the first time.
+var ErrNotReady = errors.New("the queue's servers were not reached yet")
+
+// answerWithin is how long a server may take to answer.
+const answerWithin = 5 * time.Second
+
 const (
-	// heartbeatEvery is how often a process tells of itself where nothing has changed.
-	heartbeatEvery = 2 * time.Second
+	// HeartbeatEvery is how often a process tells of itself where nothing has changed.
+	HeartbeatEvery = 2 * time.Second
 	// silentAfter is how long one may be silent before it counts as ended.
 	silentAfter = 8 * time.Second
 	// rememberFor is how long one is remembered after its end, and maxRemembered how many are.
@@ -71,8 +79,8 @@ type member struct {
 	seen  time.Time
 }
 
-// group is what this process knows of all. Safe for concurrent use.
-type group struct {
+// Group is what this process knows of all, and implements buffer.Group but for Own. Safe for concurrent use.
+type Group struct {
 	self string
 	nats *nats.Conn
 	// root is the first tokens of the subjects by which members talk.
@@ -90,13 +98,24 @@ type group struct {
 	unshared bool // mine.State was not told yet
 }
 
-func (g *group) init(name, host string, began time.Time) {
-	g.self, g.members, g.baseOf = name, map[string]*member{}, ledger.Table{}
-	g.mine = memo{Format: memoFormat().Number, Oldest: memoFormat().Since, Host: host, Started: began}
+// New returns the group as this process knows it before anything was read. It can talk once Connect was called, and what
+// needs the bucket can be done once SetBucket was.
+func New(name, host string, began time.Time) *Group {
+	return &Group{
+		self: name, members: map[string]*member{}, baseOf: ledger.Table{},
+		mine: memo{Format: memoFormat().Number, Oldest: memoFormat().Since, Host: host, Started: began},
+	}
 }
 
-// listen makes the others' questions heard.
-func (g *group) listen(nc *nats.Conn, stream string) error {
+// SetBucket names the bucket, once all that it has was given to Heard.
+func (g *Group) SetBucket(kv jetstream.KeyValue) {
+	g.memberMu.Lock()
+	defer g.memberMu.Unlock()
+	g.kv = kv
+}
+
+// Connect makes the others' questions heard.
+func (g *Group) Connect(nc *nats.Conn, stream string) error {
 	g.nats, g.root = nc, stream+".group."
 	_, err := nc.Subscribe(g.root+"ask", func(m *nats.Msg) {
 		if m.Header.Get(headerName) == g.self {
@@ -125,24 +144,24 @@ func (g *group) listen(nc *nats.Conn, stream string) error {
 const headerName = "Aggregator"
 
 // Self implements buffer.Group.
-func (g *group) Self() string { return g.self }
+func (g *Group) Self() string { return g.self }
 
 // Share implements buffer.Group.
-func (g *group) Share(state []byte) {
+func (g *Group) Share(state []byte) {
 	g.memberMu.Lock()
 	defer g.memberMu.Unlock()
 	g.mine.State, g.unshared = state, true
 }
 
-// untold reports whether what is to be shared was not told yet.
-func (g *group) untold() bool {
+// Untold reports whether what is to be shared was not told yet.
+func (g *Group) Untold() bool {
 	g.memberMu.Lock()
 	defer g.memberMu.Unlock()
 	return g.unshared
 }
 
 // Peers implements buffer.Group.
-func (g *group) Peers() []buffer.Peer {
+func (g *Group) Peers() []buffer.Peer {
 	g.memberMu.Lock()
 	defer g.memberMu.Unlock()
 	now := time.Now()
@@ -161,7 +180,7 @@ func (g *group) Peers() []buffer.Peer {
 func (m *member) alive(now time.Time) bool { return !m.Ended && now.Sub(m.seen) < silentAfter }
 
 // Ask implements buffer.Group.
-func (g *group) Ask(ctx context.Context, request []byte) (answers []buffer.Answer) {
+func (g *Group) Ask(ctx context.Context, request []byte) (answers []buffer.Answer) {
 	want := 0
 	for _, p := range g.Peers() {
 		if p.Alive && p.Name != g.self {
@@ -196,20 +215,20 @@ func (g *group) Ask(ctx context.Context, request []byte) (answers []buffer.Answe
 }
 
 // Answer implements buffer.Group.
-func (g *group) Answer(f func([]byte) []byte) {
+func (g *Group) Answer(f func([]byte) []byte) {
 	g.memberMu.Lock()
 	defer g.memberMu.Unlock()
 	g.answerer = f
 }
 
 // Tell implements buffer.Group.
-func (g *group) Tell(topic string, data []byte) {
+func (g *Group) Tell(topic string, data []byte) {
 	// It may be lost in any case.
 	_ = g.nats.Publish(g.root+"told."+subject.Token(topic), data)
 }
 
 // Listen implements buffer.Group.
-func (g *group) Listen(topic string, f func([]byte)) (stop func(), err error) {
+func (g *Group) Listen(topic string, f func([]byte)) (stop func(), err error) {
 	sub, err := g.nats.Subscribe(g.root+"told."+subject.Token(topic), func(m *nats.Msg) { f(m.Data) })
 	if err != nil {
 		return nil, fmt.Errorf("listen to the group about %s: %w", topic, err)
@@ -218,8 +237,8 @@ func (g *group) Listen(topic string, f func([]byte)) (stop func(), err error) {
 	return func() { _ = sub.Unsubscribe() }, nil
 }
 
-// heard takes in an entry of the bucket, and reports whether what was counted has changed.
-func (g *group) heard(e jetstream.KeyValueEntry) bool {
+// Heard takes in an entry of the bucket, and reports whether what was counted has changed.
+func (g *Group) Heard(e jetstream.KeyValueEntry) bool {
 	g.memberMu.Lock()
 	defer g.memberMu.Unlock()
 	name, isProcess := strings.CutPrefix(e.Key(), keyProcess)
@@ -234,7 +253,7 @@ func (g *group) heard(e jetstream.KeyValueEntry) bool {
 			return true
 		}
 		m := &member{seen: time.Now()}
-		if made := e.Created(); made.Before(m.seen.Add(-heartbeatEvery)) {
+		if made := e.Created(); made.Before(m.seen.Add(-HeartbeatEvery)) {
 			// Of when nobody listened.
 			m.seen = made
 		}
@@ -263,8 +282,8 @@ func (g *group) heard(e jetstream.KeyValueEntry) bool {
 	return false
 }
 
-// ofOthers returns what all others have counted, and those that are forgotten.
-func (g *group) ofOthers() ledger.Table {
+// Others returns what all others have counted, and those that are forgotten.
+func (g *Group) Others() ledger.Table {
 	g.memberMu.Lock()
 	defer g.memberMu.Unlock()
 	sum := g.baseOf.Clone()
@@ -276,8 +295,8 @@ func (g *group) ofOthers() ledger.Table {
 	return sum
 }
 
-// leads reports whether this process is the one that looks after what concerns all.
-func (g *group) leads() bool {
+// Leads reports whether this process is the one that looks after what concerns all.
+func (g *Group) Leads() bool {
 	for _, p := range g.Peers() {
 		if p.Alive {
 			return p.Name == g.self
@@ -286,14 +305,14 @@ func (g *group) leads() bool {
 	return true
 }
 
-// tell puts what this process tells of itself into the bucket.
-func (g *group) tell(ctx context.Context, table ledger.Table, ended bool) error {
+// Publish puts what this process tells of itself into the bucket.
+func (g *Group) Publish(ctx context.Context, table ledger.Table, ended bool) error {
 	g.memberMu.Lock()
 	m, kv := g.mine, g.kv
 	g.unshared = false
 	g.memberMu.Unlock()
 	if kv == nil {
-		return errNotReady
+		return ErrNotReady
 	}
 	m.Table, m.Ended = table.Append(nil), ended
 	b, err := json.Marshal(&m)
@@ -306,13 +325,17 @@ func (g *group) tell(ctx context.Context, table ledger.Table, ended bool) error 
 	return nil
 }
 
-// adjust changes what the group has counted beside its members, where nobody else has meanwhile. change gets copies.
-func (g *group) adjust(ctx context.Context, change func(ledger.Table, *base)) error {
+// Adjust changes what the group has counted beside its members, where nobody else has meanwhile. change gets a copy.
+func (g *Group) Adjust(ctx context.Context, change func(ledger.Table)) error {
+	return g.adjust(ctx, func(t ledger.Table, _ *base) { change(t) })
+}
+
+func (g *Group) adjust(ctx context.Context, change func(ledger.Table, *base)) error {
 	g.memberMu.Lock()
 	b, table, kv, revision := g.base, g.baseOf.Clone(), g.kv, g.revision
 	g.memberMu.Unlock()
 	if kv == nil {
-		return errNotReady
+		return ErrNotReady
 	}
 	b.Folded = slices.Clone(b.Folded)
 	change(table, &b)
@@ -337,8 +360,8 @@ func (g *group) adjust(ctx context.Context, change func(ledger.Table, *base)) er
 	return nil
 }
 
-// forget adds what those had counted that ended long ago to the base, and then deletes what they told.
-func (g *group) forget(ctx context.Context) error {
+// Forget adds what those had counted that ended long ago to the base, and then deletes what they told.
+func (g *Group) Forget(ctx context.Context) error {
 	g.memberMu.Lock()
 	now, kv := time.Now(), g.kv
 	var ended []string
@@ -379,12 +402,12 @@ func (g *group) forget(ctx context.Context) error {
 }
 
 // Lock implements letters.Notes.
-func (g *group) Lock(ctx context.Context, name string) (release func(), err error) {
+func (g *Group) Lock(ctx context.Context, name string) (release func(), err error) {
 	g.memberMu.Lock()
 	kv := g.kv
 	g.memberMu.Unlock()
 	if kv == nil {
-		return nil, errNotReady
+		return nil, ErrNotReady
 	}
 	key := keyLock + name
 	revision, err := kv.Create(ctx, key, []byte(g.self))
@@ -404,7 +427,7 @@ func (g *group) Lock(ctx context.Context, name string) (release func(), err erro
 		return nil, fmt.Errorf("lock %s for the group: %w", name, err)
 	}
 	return func() {
-		ctx, cancel := context.WithTimeout(context.Background(), requestWithin)
+		ctx, cancel := context.WithTimeout(context.Background(), answerWithin)
 		defer cancel()
 		// If it stays, the others find it without a holder once this process is gone.
 		_ = kv.Delete(ctx, key, jetstream.LastRevision(revision))
@@ -412,35 +435,35 @@ func (g *group) Lock(ctx context.Context, name string) (release func(), err erro
 }
 
 // Put implements letters.Notes.
-func (g *group) Put(ctx context.Context, key string, value []byte) error {
+func (g *Group) Put(ctx context.Context, key string, value []byte) error {
 	g.memberMu.Lock()
 	kv := g.kv
 	g.memberMu.Unlock()
 	if kv == nil {
-		return errNotReady
+		return ErrNotReady
 	}
 	_, err := kv.Put(ctx, key, value)
 	return err
 }
 
 // Delete implements letters.Notes.
-func (g *group) Delete(ctx context.Context, key string) error {
+func (g *Group) Delete(ctx context.Context, key string) error {
 	g.memberMu.Lock()
 	kv := g.kv
 	g.memberMu.Unlock()
 	if kv == nil {
-		return errNotReady
+		return ErrNotReady
 	}
 	return kv.Purge(ctx, key)
 }
 
 // List implements letters.Notes.
-func (g *group) List(ctx context.Context, prefix string) (map[string][]byte, error) {
+func (g *Group) List(ctx context.Context, prefix string) (map[string][]byte, error) {
 	g.memberMu.Lock()
 	kv := g.kv
 	g.memberMu.Unlock()
 	if kv == nil {
-		return nil, errNotReady
+		return nil, ErrNotReady
 	}
 	w, err := kv.Watch(ctx, prefix+">", jetstream.IgnoreDeletes())
 	if err != nil {

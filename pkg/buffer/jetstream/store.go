@@ -1,0 +1,400 @@
+package jetstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/seed-afc6a195/aggregator/pkg/buffer"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/ledger"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/publish"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/subject"
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
+	"github.com/seed-afc6a195/aggregator/pkg/resend"
+)
+
+// store returns nil once all is stored that is no duplicate.
+func (b *batch) store(ctx context.Context) error {
+	q := b.q
+	if err := b.await(ctx); err != nil {
+		return err
+	}
+	begun := time.Now()
+	var letters []deadletter.Letter
+	for i := range b.msgs {
+		if !b.resends.Duplicate(i) {
+			letters = append(letters, b.letters[b.msgs[i].letter:b.lettersEnd(i)]...)
+		}
+	}
+	if len(letters) > 0 {
+		if err := q.dead.Add(ctx, letters); err != nil {
+			return fmt.Errorf("keep what is no event: %w", err)
+		}
+	}
+	s := b.seal()
+	if err := q.put(ctx, s, true); err != nil {
+		b.remember()
+		return err
+	}
+	for i, m := range s.messages {
+		// Nobody has counted what was stored while it was in doubt.
+		m.Duplicate = m.Duplicate && !b.msgs[s.of[i].message].doubt
+	}
+	q.counted(s)
+	if len(s.messages) > 0 {
+		q.latency.Observe(time.Since(begun), 1)
+	}
+	b.settle(s)
+	return nil
+}
+
+// await waits until no message of the batch has to wait for another batch.
+func (b *batch) await(ctx context.Context) error {
+	q := b.q
+	for b.resends.Waiting() {
+		q.mu.Lock()
+		changed, closed := q.changed, q.state.closed
+		q.mu.Unlock()
+		if closed {
+			return buffer.ErrClosed
+		}
+		if !b.resends.Waiting() {
+			break
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// sealed is chunks on their way to the stream.
+type sealed struct {
+	messages []*publish.Message
+	of       []origin // of each
+	need     need
+}
+
+// origin is what a sealed chunk is made of.
+type origin struct {
+	place   subject.Place
+	message int // in the batch
+	count   buffer.Count
+	counted ledger.Kind // of Appended, or Appended
+}
+
+// seal makes chunks of all messages that are no duplicates: one for each output.
+func (b *batch) seal() *sealed {
+	s := &sealed{need: need{}}
+	for i := range b.msgs {
+		m := &b.msgs[i]
+		if b.resends.Duplicate(i) {
+			continue
+		}
+		b.name(i)
+		if m.Chunk == "" {
+			b.sealUnnamed(s, i)
+			continue
+		}
+		for j := m.piece; j < b.piecesEnd(i); j++ {
+			p := &b.pieces[j]
+			part := chunk.Part{
+				Flags: chunk.PartKeyed | chunk.PartNanos, Key: m.key, First: p.first, Events: p.events,
+			}
+			if !m.nanos {
+				// Another chunk may have the same id: its events' ids are made of what nothing else has.
+				part.Key, part.Chunk = b.q.freshKey(), m.key
+			}
+			id := m.id + "." + strconv.Itoa(p.first) + "+" + strconv.Itoa(p.events)
+			h := b.header(m, p.raw, p.events, []chunk.Part{part})
+			h.Codec = p.codec
+			data := b.q.seal(&h, b.arena[p.off:p.off+p.n], p.packed)
+			s.add(b.q.chunks(), m.Outputs, data, id, origin{
+				place: subject.Place{Cluster: m.Cluster}, message: i, counted: ledger.Appended,
+				count: buffer.Count{Chunks: 1, Events: int64(p.events), Bytes: int64(len(data))},
+			})
+		}
+	}
+	return s
+}
+
+// sealUnnamed seals a message whose client wants no ack, together with those behind it that are alike.
+func (b *batch) sealUnnamed(s *sealed, i int) {
+	m := &b.msgs[i]
+	if i > 0 && b.alike(i-1, i) {
+		// It was sealed with that.
+		return
+	}
+	var raw []byte
+	events := 0
+	flush := func() {
+		if events == 0 {
+			return
+		}
+		h := b.header(m, len(raw), events, []chunk.Part{b.fresh(events)})
+		b.add(s, i, h, raw, false)
+		raw, events = raw[:0], 0
+	}
+	for ; i < len(b.msgs); i++ {
+		for j := b.msgs[i].piece; j < b.piecesEnd(i); j++ {
+			p := &b.pieces[j]
+			data := b.arena[p.off : p.off+p.n]
+			if p.packed {
+				flush()
+				h := b.header(m, p.raw, p.events, []chunk.Part{b.fresh(p.events)})
+				h.Codec = p.codec
+				b.add(s, i, h, data, true)
+				continue
+			}
+			if len(raw)+len(data) > packSmall {
+				flush()
+			}
+			raw = append(raw, data...)
+			events += p.events
+		}
+		if i+1 < len(b.msgs) && !b.alike(i, i+1) {
+			break
+		}
+	}
+	i = min(i, len(b.msgs)-1)
+	flush()
+}
+
+// alike reports whether messages of clients that want no ack may share a chunk.
+func (b *batch) alike(i, j int) bool {
+	x, y := &b.msgs[i], &b.msgs[j]
+	return x.Chunk == "" && y.Chunk == "" && x.Cluster == y.Cluster && x.Tag == y.Tag && x.Source == y.Source &&
+		slices.Equal(x.Outputs, y.Outputs)
+}
+
+// fresh returns a part whose events' ids nothing else has.
+func (b *batch) fresh(events int) chunk.Part {
+	return chunk.Part{Flags: chunk.PartKeyed | chunk.PartNanos, Key: b.q.freshKey(), Events: events}
+}
+
+func (b *batch) add(s *sealed, i int, h chunk.Header, entries []byte, packed bool) {
+	data := b.q.seal(&h, entries, packed)
+	s.add(b.q.chunks(), b.msgs[i].Outputs, data, b.q.freshID(), origin{
+		place: subject.Place{Cluster: b.msgs[i].Cluster}, message: i, counted: ledger.Appended,
+		count: buffer.Count{Chunks: 1, Events: int64(h.Events), Bytes: int64(len(data))},
+	})
+}
+
+func (b *batch) header(m *message, raw, events int, parts []chunk.Part) chunk.Header {
+	return chunk.Header{
+		Received: b.q.now().UnixNano(), Raw: raw, Events: events, Cluster: m.Cluster, Tag: m.Tag, Source: m.Source,
+		Parts: parts,
+	}
+}
+
+// name gives message i the id under which it is stored. Where its events' ids are made of the agent's, the message's is
+// too: whoever else stores it finds that it is there. Else nobody can tell a resend by the agent's id, so the message
+// gets one of its own, but where it may have been stored here, under an id that is known.
+func (b *batch) name(i int) {
+	m, q := &b.msgs[i], b.q
+	if m.Chunk == "" {
+		return
+	}
+	q.mu.Lock()
+	d, ok := q.inDoubt[b.resends.Key(i)]
+	q.mu.Unlock()
+	switch m.doubt = ok && q.now().Before(d.until); {
+	case m.doubt:
+		m.id = d.id
+	case m.nanos && !b.resends.Another(i):
+		m.id = "c-" + encodeKey(m.key) + "-" + strconv.Itoa(m.events)
+	default:
+		m.id = q.freshID()
+	}
+}
+
+// remember notes under which ids messages may have been stored though it was not confirmed.
+func (b *batch) remember() {
+	q := b.q
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	until := q.now().Add(max(q.cfg.DedupeWindow, minWindow))
+	for i := range b.msgs {
+		if m := &b.msgs[i]; m.id != "" && !b.resends.Duplicate(i) && q.cfg.DedupeWindow > 0 {
+			q.inDoubt[b.resends.Key(i)] = doubt{m.id, until}
+		}
+	}
+	for key, d := range q.inDoubt {
+		if len(q.inDoubt) <= maxSettled && q.now().Before(d.until) {
+			continue
+		}
+		delete(q.inDoubt, key)
+	}
+}
+
+// certain forgets what was in doubt and is stored now.
+func (b *batch) certain() {
+	if !slices.ContainsFunc(b.msgs, func(m message) bool { return m.doubt }) {
+		return
+	}
+	b.q.mu.Lock()
+	defer b.q.mu.Unlock()
+	for i := range b.msgs {
+		if b.msgs[i].doubt {
+			delete(b.q.inDoubt, b.resends.Key(i))
+		}
+	}
+}
+
+// add adds a sealed chunk for each output.
+func (s *sealed) add(stream string, outputs []string, data []byte, id string, o origin) {
+	for _, output := range outputs {
+		o.place = subject.Place{Output: output, Cluster: o.place.Cluster}
+		s.addFor(stream, data, id, o)
+	}
+}
+
+// addFor adds a sealed chunk for one place.
+func (s *sealed) addFor(stream string, data []byte, id string, o origin) {
+	of := subject.Of(stream, o.place)
+	s.messages = append(s.messages, &publish.Message{Subject: of, ID: id + "@" + of, Data: data})
+	s.of = append(s.of, o)
+	s.need[o.place] += int64(len(data))
+}
+
+// settle counts what was stored, and what was there before.
+func (b *batch) settle(s *sealed) {
+	q := b.q
+	var whole []resend.Piece
+	stored := make([]bool, len(b.msgs))
+	sent := make([]bool, len(b.msgs))
+	for i, o := range s.of {
+		sent[o.message] = true
+		stored[o.message] = stored[o.message] || !s.messages[i].Duplicate
+	}
+	b.certain()
+	for i := range b.msgs {
+		again := b.resends.Duplicate(i)
+		if !again && b.msgs[i].Chunk != "" {
+			whole = append(whole, resend.Piece{Batch: &b.resends, Index: i})
+		}
+		if again || sent[i] && !stored[i] {
+			b.repeat(i)
+		}
+	}
+	q.resends.Stored(whole, 0, []*resend.Batch{&b.resends})
+	if b.repeated.Messages == 0 {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	d := q.repeated[b.msgs[0].Cluster]
+	d.Messages, d.Events = d.Messages+b.repeated.Messages, d.Events+b.repeated.Events
+	q.repeated[b.msgs[0].Cluster] = d
+}
+
+// repeat notes that message i was sent before.
+func (b *batch) repeat(i int) {
+	d := &b.repeated
+	d.Messages++
+	d.Events += int64(b.msgs[i].events)
+	for _, l := range b.letters[b.msgs[i].letter:b.lettersEnd(i)] {
+		if d.Rejected == nil {
+			d.Rejected = map[string]int64{}
+		}
+		d.Rejected[l.Reason] += int64(l.Events)
+	}
+}
+
+// put stores chunks. wait: it waits for room, or makes some.
+func (q *Queue) put(ctx context.Context, s *sealed, wait bool) error {
+	if len(s.messages) == 0 {
+		return ctx.Err()
+	}
+	if wait {
+		if err := q.reserve(ctx, s.need); err != nil {
+			return err
+		}
+		defer func() {
+			q.mu.Lock()
+			q.unreserve(s.need)
+			q.mu.Unlock()
+		}()
+	}
+	return q.publish(ctx, s.messages, wait)
+}
+
+// counted counts what of s was not there before.
+func (q *Queue) counted(s *sealed) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for i, m := range s.messages {
+		if o := &s.of[i]; !m.Duplicate {
+			q.count(o.place, ledger.Appended, o.count)
+			if o.counted != ledger.Appended {
+				q.count(o.place, o.counted, o.count)
+			}
+			q.offer(o.place)
+		}
+	}
+}
+
+// publish stores messages, for as long as it takes, and waits while the stream is full where that is wanted.
+func (q *Queue) publish(ctx context.Context, messages []*publish.Message, wait bool) error {
+	for {
+		err := q.outlet.Load().Publish(ctx, messages, q.trouble)
+		switch {
+		case err == nil:
+			q.takesMore()
+			return nil
+		case errors.Is(err, publish.ErrClosed):
+			return buffer.ErrClosed
+		case errors.Is(err, publish.ErrTooLarge):
+			return fmt.Errorf("%w: %w", buffer.ErrTooLarge, err)
+		case !errors.Is(err, publish.ErrFull):
+			return err
+		case !wait:
+			return fmt.Errorf("%w: %w", buffer.ErrFull, err)
+		}
+		q.mu.Lock()
+		q.streamFull = true
+		policy := q.limits.WhenFull
+		short := &shortage{why: err.Error(), whole: true}
+		if policy == "drop_oldest" {
+			if victim, ok := q.victim(func(subject.Place) bool { return true }); ok {
+				q.mu.Unlock()
+				q.dropOldest(ctx, victim)
+				q.sendWords()
+				continue
+			}
+		}
+		if policy != "reject" {
+			err = q.awaitRoom(ctx, short)
+		} else {
+			err = fmt.Errorf("%w: %w", buffer.ErrFull, err)
+		}
+		q.mu.Unlock()
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// takesMore notes that the stream is not full, where it was.
+func (q *Queue) takesMore() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.streamFull {
+		q.streamFull = false
+		q.roomy("")
+	}
+}
+
+// offer has what was stored at a place fetched where somebody here waits for it. q.mu is held.
+func (q *Queue) offer(place subject.Place) {
+	if src := q.sources[sourceName{place.Output, place.Target}]; src != nil && src.partitions[place.Cluster] == nil {
+		src.partition(place.Cluster)
+		q.more(src)
+	}
+}
