@@ -145,7 +145,7 @@ func newQueue(cfg buffer.Config, o *Options, packer *chunk.Packer) *Queue {
 	q.ctx, q.cancel = context.WithCancel(context.Background())
 	q.connector.closed, q.turned = make(chan struct{}), q.reconnected
 	q.resends = resend.NewWindow(cfg.DedupeWindow, q.now)
-	q.state.init(cfg.Limits(o.OutputLimits, o.ClusterLimits, o.ClusterWhenFull))
+	q.init(cfg.Limits(o.OutputLimits, o.ClusterLimits, o.ClusterWhenFull))
 	q.group = members.New(q.name, q.host, q.began)
 	return q
 }
