@@ -19,8 +19,10 @@ func answering(t *testing.T, asked *[]string) (address string) {
 		switch {
 		case r.URL.Path == "/queue":
 			_, _ = io.WriteString(w, `{"events":12,"outputs":[
- {"output":"es","state":"running","events":12,"chunks":3,"bytes":2048,"oldest_seconds":61.4,"delivered_per_second":5,"queued_per_second":2,"done_in_seconds":4,
-  "clusters":[{"cluster":"seoul","events":2,"chunks":1,"bytes":1000,"done_in_seconds":null},{"cluster":"osaka","events":10,"chunks":2,"bytes":1048,"done_in_seconds":0.5}]},
+ {"output":"es","state":"running","events":12,"chunks":3,"bytes":2048,"oldest_seconds":61.4,
+  "delivered_per_second":5,"queued_per_second":2,"done_in_seconds":4,
+  "clusters":[{"cluster":"seoul","events":2,"chunks":1,"bytes":1000,"done_in_seconds":null},
+   {"cluster":"osaka","events":10,"chunks":2,"bytes":1048,"done_in_seconds":0.5}]},
  {"output":"f\u001b[31m","state":"idle","clusters":[]}]}`)
 		case r.URL.Path == "/status":
 			_, _ = io.WriteString(w,
@@ -33,8 +35,10 @@ func answering(t *testing.T, asked *[]string) (address string) {
 					`password","chapter":"docs/operations.md#aggregatoroutputstopped"}]}}`)
 		case r.URL.RequestURI() == "/trace?id=known":
 			_, _ = io.WriteString(w, `{"id":"known","places":[
- {"state":"waiting","output":"es","target":"logs-\u001b[31ma","cluster":"seoul","tag":"kube.a","time":"2026-01-01T00:00:00Z"},
- {"state":"dead","output":"cw","cluster":"seoul","tag":"kube.a","time":"2026-01-01T00:00:00Z","letter":7,"reason":"rejected"}],"unread":"the disk hangs"}`)
+ {"state":"waiting","output":"es","target":"logs-\u001b[31ma","cluster":"seoul","tag":"kube.a",
+  "time":"2026-01-01T00:00:00Z"},
+ {"state":"dead","output":"cw","cluster":"seoul","tag":"kube.a",
+  "time":"2026-01-01T00:00:00Z","letter":7,"reason":"rejected"}],"unread":"the disk hangs"}`)
 		case r.URL.RequestURI() == "/trace?id=unknown":
 			_, _ = io.WriteString(w, `{"id":"unknown","places":[]}`)
 		case r.URL.Path == "/trace":

@@ -242,7 +242,8 @@ func (d *demo) say(forward, status string) error {
 Send something as one of them, or with a wrong key:
 
   echo '{"message":"hello"}' | %[4]s/aggregator send --address %[5]s --tag kube.hello --shared-key-file %[4]s/keys/seoul
-  echo '{"message":"hello"}' | %[4]s/aggregator send --address %[5]s --tag kube.hello --shared-key wrong --retry-timeout 0s
+  echo '{"message":"hello"}' |
+    %[4]s/aggregator send --address %[5]s --tag kube.hello --shared-key wrong --retry-timeout 0s
 
 Ctrl-C ends it and removes all of this.
 `, strings.Join(clusters(), " and "), d.rate, status, d.dir, forward)

@@ -167,7 +167,8 @@ func TestValuesRefused(t *testing.T) {
 		{"drain of nothing", "drain: {enabled: true}", "drain.ordinals"},
 		{
 			"drain of volumes that there are not",
-			"drain: {enabled: true, ordinals: [7]}\nconfig: {buffer: {type: jetstream, jetstream: {urls: ['nats://n:4222']}}}",
+			"drain: {enabled: true, ordinals: [7]}\n" +
+				"config: {buffer: {type: jetstream, jetstream: {urls: ['nats://n:4222']}}}",
 			"drain.claims",
 		},
 		{

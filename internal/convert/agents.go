@@ -136,8 +136,9 @@ func forwardsOnly(old *flow.Old) bool {
 	return some
 }
 
-const agentHead = `# The new configuration of the agents of %s: they read what they read before and send it to the aggregator.
-# AGGREGATOR_HOST and AGGREGATOR_SHARED_KEY are variables of the agents; NODE_NAME is what they call themselves.
+const agentHead = "# The new configuration of the agents of %s: they read what they read before and send it to the " +
+	"aggregator.\n" +
+	`# AGGREGATOR_HOST and AGGREGATOR_SHARED_KEY are variables of the agents; NODE_NAME is what they call themselves.
 # What each setting is for: deployments/agents/README.md.
 `
 

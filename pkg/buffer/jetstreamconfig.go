@@ -12,9 +12,9 @@ import (
 
 // JetStreamConfig is a queue that NATS servers hold.
 type JetStreamConfig struct {
-	URLs            []string           `yaml:"urls" required:"true" help:"nats://host:port of some servers, one or a list"`
+	URLs            []string           `yaml:"urls" required:"true"`
 	Stream          string             `yaml:"stream" default:"AGGREGATOR"`
-	Replicas        int                `yaml:"replicas" default:"3" min:"1" help:"servers that hold each chunk: 1, 3 or 5"`
+	Replicas        int                `yaml:"replicas" default:"3" min:"1"`
 	MaxSize         setting.Size       `yaml:"max_size" default:"16GiB" min:"64MiB"`
 	CredentialsFile string             `yaml:"credentials_file" help:"of a NATS user (.creds), read at each login"`
 	Username        string             `yaml:"username" help:"instead of credentials_file"`
@@ -30,6 +30,8 @@ func (JetStreamConfig) Help() map[string]string {
 			"Aggregators with the same one are one group",
 		"max_size": "bytes of chunks that wait, once, whatever the replicas: each server that holds them needs that " +
 			"much disk, and a fifth more",
+		"urls":     "nats://host:port of some servers, one or a list",
+		"replicas": "servers that hold each chunk: 1, 3 or 5",
 		"password": "the user's",
 	}
 }

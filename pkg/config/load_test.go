@@ -185,7 +185,8 @@ clusters:
   - {name: a, shared_key: "${env:NO_KEY}"}
   - {name: b, shared_key: "${file:/no/key}"}
 outputs:
-  es: {type: elasticsearch, hosts: ["${env:NO_URL}"], username: "${env:NO_USER}", password: "${env:NO_PASSWORD}", index: "${env:NO_INDEX}-x", compression: "${env:NO_GZIP}"}
+  es: {type: elasticsearch, hosts: ["${env:NO_URL}"], username: "${env:NO_USER}",
+    password: "${env:NO_PASSWORD}", index: "${env:NO_INDEX}-x", compression: "${env:NO_GZIP}"}
   s3: {type: s3, region: "${env:NO_REGION}", bucket: "${env:NO_BUCKET}", key: "a/"}
 `), o)
 	if err != nil {
@@ -207,7 +208,8 @@ outputs:
 func TestBecame(t *testing.T) {
 	c, err := Parse("a.yaml", []byte(`
 outputs:
-  a: {type: elasticsearch, hosts: ["http://a:9200"], index: "${env:N:-x}-{cluster}", username: u, password: "${env:SECRET}"}
+  a: {type: elasticsearch, hosts: ["http://a:9200"], index: "${env:N:-x}-{cluster}", username: u,
+    password: "${env:SECRET}"}
   b: {type: firehose, region: eu-west-1, delivery_stream: "${env:SECRET}"}
   c: {type: firehose, region: eu-west-1, delivery_stream: "${file:/secret}"}
   d: {type: firehose, region: eu-west-1, delivery_stream: "${env:NONE:-}logs"}

@@ -376,7 +376,15 @@ func (BatchConfig) Help() map[string]string {
 
 // CatchUpConfig is what new events get while a backlog drains.
 type CatchUpConfig struct {
-	FreshShare string `yaml:"fresh_share" default:"0%" help:"of the bytes, for events of the last 30 seconds while older ones wait, such as 30%; 0%: oldest first"`
+	FreshShare string `yaml:"fresh_share" default:"0%"`
+}
+
+// Help implements setting.Explained.
+func (CatchUpConfig) Help() map[string]string {
+	return map[string]string{
+		"fresh_share": "of the bytes, for events of the last 30 seconds while older ones wait, such as 30%; " +
+			"0%: oldest first",
+	}
 }
 
 // Share returns FreshShare as a number from 0 to 1.

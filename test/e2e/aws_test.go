@@ -132,7 +132,8 @@ outputs:
   cloudwatch: {type: cloudwatch_logs, log_group: "/k8s/{cluster}", log_stream: "{tag}", `+at+`}
   cloudwatch-message: {type: cloudwatch_logs, log_group: "/raw/{cluster}", log_stream: "{tag}", message: n, `+at+`}
   plain: {type: s3, bucket: plain, key: "{cluster}/{tag}/%%Y/%%m/%%d/%%H/", compression: none, path_style: true, `+at+`}
-  gzipped: {type: s3, bucket: gzipped, key: "{cluster}/%%Y%%m%%d_{index}", compression: gzip, storage_class: STANDARD_IA,
+  gzipped: {type: s3, bucket: gzipped, key: "{cluster}/%%Y%%m%%d_{index}", compression: gzip,
+    storage_class: STANDARD_IA,
     server_side_encryption: "aws:kms", kms_key_id: alias/logs, path_style: true, `+at+`}
   raw: {type: s3, bucket: raw, key: "{cluster}/", message: n, path_style: true, `+at+`}
   zstandard: {type: s3, bucket: zstandard, key: "{cluster}/", path_style: true, `+at+`}

@@ -54,7 +54,8 @@ exec unshare --mount -- /bin/sh -c '
 		case $m in "%[1]s"|/proc*|/sys*) ;; *) mount -o remount,bind,ro "$m" 2>/dev/null ;; esac
 	done
 	touch /tmp/aggregator-must-not 2>/dev/null && { echo "/tmp can be written"; exit 9; }
-	exec setpriv --reuid %[2]d --regid %[2]d --clear-groups --no-new-privs --inh-caps=-all --bounding-set=-all env -i "%[3]s" "$@"' sh "$@"
+	exec setpriv --reuid %[2]d --regid %[2]d --clear-groups --no-new-privs \
+		--inh-caps=-all --bounding-set=-all env -i "%[3]s" "$@"' sh "$@"
 `, data, nobody, path)
 	if err := os.WriteFile(wrapper, []byte(script), 0o755); err != nil {
 		t.Fatal(err)

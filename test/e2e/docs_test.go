@@ -17,7 +17,8 @@ import (
 const kubectl = `#!/bin/sh
 case " $* " in
 *" exec "*) while [ "$1" != -- ]; do shift; done; shift; exec "$@" ;;
-*" create secret generic "*" --from-file="*) for a; do case $a in --from-file=*) test -s "${a#--from-file=}" || exit 1 ;; esac; done ;;
+*" create secret generic "*" --from-file="*)
+	for a; do case $a in --from-file=*) test -s "${a#--from-file=}" || exit 1 ;; esac; done ;;
 *" port-forward pod/"*" 9880 "*) ;;
 *" get pods "*" -o name "*) for pod in $PODS; do echo "pod/${pod%%=*}"; done ;;
 *" get --raw /api/v1/namespaces/"*/proxy/*) for pod in $PODS; do

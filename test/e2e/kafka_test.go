@@ -417,7 +417,9 @@ func TestKafkaLogin(t *testing.T) {
 		"ssl.keystore.location="+pem,
 		"ssl.truststore.type=PEM",
 		"ssl.truststore.location="+caFile,
-		"listener.name.clients.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required username=\"agent\" password=\"scram-secret\";",
+		"listener.name.clients.scram-sha-256.sasl.jaas.config="+
+			"org.apache.kafka.common.security.scram.ScramLoginModule required "+
+			"username=\"agent\" password=\"scram-secret\";",
 		"listener.name.clients.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule "+
 			"required user_agent=\"plain-secret\";",
 	)

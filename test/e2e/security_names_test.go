@@ -151,7 +151,8 @@ clusters:
 buffer: {path: %[1]s/data, min_free_disk: 1MiB}
 outputs:
   es: {type: elasticsearch, hosts: ["` + elastic.URL +
-				`"], index: logs, flavor: elasticsearch, template: {manage: false}, batch: {max_wait: 10ms}, retry: {initial: 10ms}}
+				`"], index: logs, flavor: elasticsearch, template: {manage: false},
+    batch: {max_wait: 10ms}, retry: {initial: 10ms}}
 routes:
   - {match: "app**", outputs: [es]}
 status: {address: "127.0.0.1:0"}

@@ -45,7 +45,8 @@ func splunkSends(ack bool) *sends {
 	s := splunktest.New(splunktest.Options{Token: sendsToken, Ack: ack})
 	return &sends{
 		handler: s,
-		output: `{type: splunk_hec, url: URL, token: ` + sendsToken + `, index: "{tag}", ack: ` + strconv.FormatBool(ack) +
+		output: `{type: splunk_hec, url: URL, token: ` + sendsToken + `, index: "{tag}", ack: ` +
+			strconv.FormatBool(ack) +
 			`, ack_timeout: 2s`,
 		events: func(t *testing.T) (all []sentEvent) {
 			t.Helper()
@@ -174,9 +175,9 @@ status: {address: "127.0.0.1:0"}
 log: {format: json}
 `
 
-// TestSendsLoseNothing: under time-outs, resets, throttles, logins that come and go, crashes of the destination and five
-// kill -9 of the program nothing that was acknowledged is lost; a target that takes nothing stops only itself; and once
-// all is well, nothing doubles, and what is refused for its content is counted to the event.
+// TestSendsLoseNothing: under time-outs, resets, throttles, logins that come and go, crashes of the destination and
+// five kill -9 of the program nothing that was acknowledged is lost; a target that takes nothing stops only itself; and
+// once all is well, nothing doubles, and what is refused for its content is counted to the event.
 func TestSendsLoseNothing(t *testing.T) {
 	for name, sink := range map[string]func() *sends{
 		"splunk-acknowledged": func() *sends { return splunkSends(true) },
@@ -221,7 +222,8 @@ func TestSendsLoseNothing(t *testing.T) {
 			// All is well: once each, and what is refused is counted.
 			d.poison(true)
 			calm := &harness.Agent{
-				Name: "calm", Tag: "calm", Address: func() string { return s.Forward }, Poison: 10, Limit: 400, Padding: 50,
+				Name: "calm", Tag: "calm", Address: func() string { return s.Forward }, Poison: 10, Limit: 400,
+				Padding: 50,
 			}
 			calm.Run(t.Context())
 			s.Drained()

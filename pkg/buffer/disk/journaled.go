@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// journalMost is the size of the journal; it is a quarter of a segment at most. When it is full, what is still wanted
-	// of it goes to a segment with one transaction, which acks wait for: with more, these would wait longer.
+	// journalMost is the size of the journal; it is a quarter of a segment at most. When it is full, what is still
+	// wanted of it goes to a segment with one transaction, which acks wait for: with more, these would wait longer.
 	journalMost = 4 << 20
 	// journaledBytes is up to how many bytes of chunks a commit goes to the journal: with more, what a transaction of
 	// bbolt costs beside its bytes is less than to write these twice, where no output has settled them meanwhile.
@@ -25,9 +25,9 @@ const (
 )
 
 // journaling is what the committer knows of the journal. Small commits go there, and into the current segment's file
-// with a later one. Until then its chunks are in memory too: segmentState.fresh. The journal holds chunks of one segment
-// at a time, so that they go before it is sealed, and one of which that could not be done, the stuck one, keeps the
-// journal from being used.
+// with a later one. Until then its chunks are in memory too: segmentState.fresh. The journal holds chunks of one
+// segment at a time, so that they go before it is sealed, and one of which that could not be done, the stuck one, keeps
+// the journal from being used.
 type journaling struct {
 	journal.Keeper
 	stuck  *segmentState // nil: none
@@ -46,7 +46,8 @@ func (c *committer) appendJournal(seg *segmentState, g *txBuilder) bool {
 	if len(g.Values) > journaledBytes || !s.cfg.Sync || j.blocked || j.stuck != nil || !j.marked.Load() {
 		return false
 	}
-	return j.Append(min(journalMost, c.Limits.SegmentSize()/4), seg.first, g.Chunks[0].Seq, g.Values, len(seg.fresh) > 0)
+	return j.Append(min(journalMost, c.Limits.SegmentSize()/4), seg.first, g.Chunks[0].Seq, g.Values,
+		len(seg.fresh) > 0)
 }
 
 // append stores what g has made with the segment: in the journal where that pays, else in its file.
@@ -146,8 +147,8 @@ func (s *Queue) sift(seg *segmentState) (out sifted) {
 	return out
 }
 
-// keepFresh keeps in memory what has just been journaled of the segment: in memory that is used again once the segment has
-// nothing fresh any more, so that who reads of it has to have a copy. s.mu is held.
+// keepFresh keeps in memory what has just been journaled of the segment: in memory that is used again once the segment
+// has nothing fresh any more, so that who reads of it has to have a copy. s.mu is held.
 func (c *committer) keepFresh(seg *segmentState, g *txBuilder) {
 	if seg.fresh == nil {
 		seg.fresh = map[uint32][]byte{}
@@ -162,8 +163,8 @@ func (c *committer) keepFresh(seg *segmentState, g *txBuilder) {
 	}
 }
 
-// settleStuck puts the stuck segment, if there is one, into its file, which is written anew: what was wrong with the old
-// one is not known. It is tried once in a while. Where nobody wants anything of it, it needs no file.
+// settleStuck puts the stuck segment, if there is one, into its file, which is written anew: what was wrong with the
+// old one is not known. It is tried once in a while. Where nobody wants anything of it, it needs no file.
 func (c *committer) settleStuck() {
 	s, j := c.s, &c.journal
 	seg := j.stuck

@@ -17,8 +17,8 @@ import (
 const (
 	// keepEvery is how often the keeper asks the servers what waits, and tells the group what was counted.
 	keepEvery = time.Second
-	// settleAfter is how many times in a row the servers must have counted otherwise than the group, with nothing moving,
-	// before they are believed: what is under way is counted a moment later.
+	// settleAfter is how many times in a row the servers must have counted otherwise than the group, with nothing
+	// moving, before they are believed: what is under way is counted a moment later.
 	settleAfter = 5
 	// forgetEvery is how often who ended long ago is forgotten.
 	forgetEvery = time.Minute
@@ -349,7 +349,8 @@ func (q *Queue) trouble(err error) {
 	}
 	err = q.whyNot(err)
 	if ok, leftOut := q.every.Allow("trouble", "", 1, time.Now()); ok {
-		q.log.Warn().Err(err).Uint64("left_out", leftOut).Msg("the queue's servers do not do what is asked: trying again")
+		q.log.Warn().Err(err).Uint64("left_out", leftOut).
+			Msg("the queue's servers do not do what is asked: trying again")
 	}
 }
 
@@ -368,7 +369,8 @@ func (q *Queue) report(err error) {
 	q.mu.Unlock()
 	switch {
 	case err != nil && was == nil:
-		q.log.Error().Err(err).Msg("the queue can't be used: agents get no acks and keep what they have, until it can be")
+		q.log.Error().Err(err).
+			Msg("the queue can't be used: agents get no acks and keep what they have, until it can be")
 	case err == nil && was != nil:
 		q.log.Info().Str("server", q.nc().ConnectedUrlRedacted()).Msg("the queue can be used again")
 	}

@@ -33,8 +33,8 @@ import (
 // Options is what the queue needs beside its Config.
 type Options struct {
 	buffer.Options
-	// TLS returns how a server is spoken to, and is asked at each connection, as files change; nil: as the URLs say, with
-	// the system's authorities.
+	// TLS returns how a server is spoken to, and is asked at each connection, as files change; nil: as the URLs say,
+	// with the system's authorities.
 	TLS func(host string) *tls.Config
 	// Host names the process to people, such as the pod's name; "": the host's name.
 	Host string

@@ -13,7 +13,7 @@ type Config struct {
 	DeliveryStream        string `yaml:"delivery_stream" required:"true" placeholders:"target"`
 	outputs.MessageConfig `yaml:",inline"`
 	Aggregate             bool                 `yaml:"aggregate" default:"true"`
-	Compression           string               `yaml:"compression" default:"none" enum:"none|gzip" help:"of each record"`
+	Compression           string               `yaml:"compression" default:"none" enum:"none|gzip"`
 	Pace                  awsclient.PaceConfig `yaml:"pace" help:"what is sent to a stream at most"`
 }
 
@@ -21,6 +21,7 @@ type Config struct {
 func (Config) Help() map[string]string {
 	return map[string]string{
 		"delivery_stream": "with placeholders, e.g. logs-{cluster}",
+		"compression":     "of each record",
 		"aggregate":       "many lines per record, up to 1000 KiB: fewer records of the quota. false: one",
 	}
 }

@@ -437,7 +437,8 @@ func TestVerdicts(t *testing.T) {
 		{kgo.ErrRecordTimeout, outputs.ReasonTarget, false, false},
 	} {
 		v := verdictOf(fmt.Errorf("produce: %w", tc.err))
-		if v.reason != tc.reason || v.answered != tc.answered || v.halve != tc.halve || v.remedy == "" || v.detail == "" {
+		if v.reason != tc.reason || v.answered != tc.answered || v.halve != tc.halve || v.remedy == "" ||
+			v.detail == "" {
 			t.Errorf("%v: %+v", tc.err, v)
 		}
 	}

@@ -85,7 +85,8 @@ func whole(err error) *outputs.SendError {
 	if strings.Contains(err.Error(), "invalid large response size") {
 		return &outputs.SendError{
 			Reason: outputs.ReasonNetwork,
-			Err: errors.New("what answers does not speak Kafka: is the port that of clients, and does it speak TLS where " +
+			Err: errors.New("what answers does not speak Kafka: is the port that of clients, and does it " +
+				"speak TLS where " +
 				"tls is set, and only there?"),
 		}
 	}

@@ -19,7 +19,7 @@ import (
 type Config struct {
 	outputs.Common        `yaml:",inline"`
 	Login                 `yaml:",inline"`
-	URL                   string            `yaml:"url" required:"true" help:"of Loki, e.g. http://loki.monitoring:3100"`
+	URL                   string            `yaml:"url" required:"true"`
 	Labels                map[string]string `yaml:"labels"`
 	MaxStreamsPerHour     int               `yaml:"max_streams_per_hour" default:"1000"`
 	StructuredMetadata    map[string]string `yaml:"structured_metadata"`
@@ -51,6 +51,7 @@ func (l *Login) client() httpclient.Config {
 // Help implements setting.Explained.
 func (Config) Help() map[string]string {
 	return map[string]string{
+		"url": "of Loki, e.g. http://loki.monitoring:3100",
 		"labels": "name: text with placeholders; events with equal ones make a stream; few different ones " +
 			"only; default: " +
 			"cluster: {cluster}",

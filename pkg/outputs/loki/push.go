@@ -103,10 +103,10 @@ func appendMetadata(dst []byte, from []pair, ev *event.Event) []byte {
 	return dst
 }
 
-// timeOf returns the time of ev's line. Loki takes two equal lines of one stream and time for one. So each time is moved
-// by a nanosecond for each event before this one in its chunk: by the same for every attempt, whichever events go with
-// it. A time that is no finer than milliseconds, which the events of many chunks may have, is moved by the chunk's place
-// in the queue too, within the millisecond: those of chunks that follow each other lie far apart.
+// timeOf returns the time of ev's line. Loki takes two equal lines of one stream and time for one. So each time is
+// moved by a nanosecond for each event before this one in its chunk: by the same for every attempt, whichever events go
+// with it. A time that is no finer than milliseconds, which the events of many chunks may have, is moved by the chunk's
+// place in the queue too, within the millisecond: those of chunks that follow each other lie far apart.
 func timeOf(ev *event.Event) int64 {
 	sec, nsec := ev.Time.Sec, int64(ev.Time.Nsec)
 	if sec <= 0 || sec > 1<<33 {

@@ -25,8 +25,9 @@ type Config struct {
 	PartSize              setting.Size `yaml:"part_size" default:"8MiB"`
 	PathStyle             bool         `yaml:"path_style" default:"false"`
 	StorageClass          string       `yaml:"storage_class" default:"STANDARD"`
-	Encryption            string       `yaml:"server_side_encryption" default:"none" enum:"none|AES256|aws:kms|aws:kms:dsse"`
-	KMSKeyID              string       `yaml:"kms_key_id"`
+
+	Encryption string `yaml:"server_side_encryption" default:"none" enum:"none|AES256|aws:kms|aws:kms:dsse"`
+	KMSKeyID   string `yaml:"kms_key_id"`
 
 	ACL string `yaml:"acl" default:"none" enum:"none|private|bucket-owner-read|bucket-owner-full-control"`
 }

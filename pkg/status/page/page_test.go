@@ -47,10 +47,11 @@ func TestFiles(t *testing.T) {
 		t.Errorf("the page has %d bytes, more than %d", size, limit)
 	}
 	for what, pattern := range map[string]string{
-		"an inline script":       `(?i)<script[^>]*>[^<]`,
-		"an inline style":        `(?i)<style|[\s"]style="`,
-		"a handler in the text":  `(?i)\son[a-z]+="`,
-		"HTML made of texts":     `\.(innerHTML|outerHTML)\s*=[^=]|insertAdjacentHTML|document\.write|\beval\(|new Function`,
+		"an inline script":      `(?i)<script[^>]*>[^<]`,
+		"an inline style":       `(?i)<style|[\s"]style="`,
+		"a handler in the text": `(?i)\son[a-z]+="`,
+		"HTML made of texts": `\.(innerHTML|outerHTML)\s*=[^=]|insertAdjacentHTML|` +
+			`document\.write|\beval\(|new Function`,
 		"something from outside": `(?i)(src|href|import|url\()\s*=?\s*["(]?(https?:)?//(?:www\.)?[a-z]`,
 	} {
 		if found := regexp.MustCompile(pattern).FindString(all); found != "" {

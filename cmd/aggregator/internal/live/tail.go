@@ -26,9 +26,9 @@ func newTailCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "tail", Short: "Show events live, as they arrive, or on their way by a route to an output",
 		Args: flags.NoArgs,
-		Long: `Shows events as they arrive, or on their way by a route or to an output: what each step of the filters did to
-them, as aggregator try shows it, how they are then, and what the destination answered. It goes on until it is
-interrupted.
+		Long: `Shows events as they arrive, or on their way by a route or to an output: what each step of the
+filters did to them, as aggregator try shows it, how they are then, and what the destination answered. It goes on until
+it is interrupted.
 
 A route is named by its position, 0 or routes[0], or by one of its patterns, as in aggregator try --route. What an
 output sent before anybody looked is shown without its steps when it is sent again.

@@ -21,8 +21,8 @@ func (f *serverFlags) retryOutputs() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "retry NAME…", Short: "Try again at once what waits to be sent again", Args: someOutputs,
 		ValidArgsFunction: f.CompleteOutputs,
-		Long: `Ends every wait of outputs before their next try, also that of servers that rest, whoever wished for it. With
---target, it is only what waits aside for that target.`,
+		Long: `Ends every wait of outputs before their next try, also that of servers that rest, whoever wished for
+it. With --target, it is only what waits aside for that target.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if target == "" {
 				return f.steer(cmd, "retry", args, nil)
@@ -39,8 +39,8 @@ func (f *serverFlags) moveTarget() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "move NAME --target TARGET", Short: "Send elsewhere what waits aside for a target", Args: someOutputs,
 		ValidArgsFunction: f.CompleteOutputs,
-		Long: `Has another output, or the same one once more, under its settings of now, deliver what waits aside for a target.
-No filter is asked again.`,
+		Long: `Has another output, or the same one once more, under its settings of now, deliver what waits aside
+for a target. No filter is asked again.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if target == "" {
 				return flags.WrongUsage(
@@ -66,8 +66,8 @@ func (f *serverFlags) steerTarget(cmd *cobra.Command, what string, outputs []str
 func (f *serverFlags) listTargets() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "targets [NAME…]", Short: "Show which targets take no events, and what waits for them",
-		Long: `Shows for each output the targets (indices, data streams, streams, groups) that take no events at the moment: since
-when, how many events wait aside, why, and what to do. Everything else is delivered meanwhile.`,
+		Long: `Shows for each output the targets (indices, data streams, streams, groups) that take no events at the
+moment: since when, how many events wait aside, why, and what to do. Everything else is delivered meanwhile.`,
 		ValidArgsFunction: f.CompleteOutputs,
 		RunE:              func(cmd *cobra.Command, args []string) error { return f.writeTargets(cmd, args) },
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/convert/syntax"
 )
 
-// Read reads the destination of a section. One that can't be said becomes files, so that no event is lost until somebody
-// has written it.
+// Read reads the destination of a section. One that can't be said becomes files, so that no event is lost until
+// somebody has written it.
 func Read(s *syntax.Section, notes *settings.Notes) *flow.Output {
 	o := &flow.Output{At: s.At, Title: conf.Title(s), Name: outputName(s)}
 	read := types()[conf.Type(s)]

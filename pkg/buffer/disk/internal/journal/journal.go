@@ -6,7 +6,8 @@
 //
 //	page 0, 1   a beginning each, of which the newer one counts:
 //	            magic (8 bytes), number of the format, that of the oldest program that may read it, 6 bytes of zeros,
-//	            generation (8), salt of the chunks (8), sequence number of the first chunk (8), length of the file (8),
+//	            generation (8), salt of the chunks (8), sequence number of the first chunk (8),
+//	            length of the file (8),
 //	            CRC-32C of all that (4)
 //	records     each from the start of a page on:
 //	            magic (8), CRC-32C of everything from here to the end (4), length of the chunks (4), generation (8),

@@ -20,9 +20,12 @@ func parseReply(text io.Reader, n int) (*Reply, error) {
 
 const mixed = `{"took":3,"errors":true,"items":[
  {"create":{"_index":"a","_id":"1","_shards":{"total":2,"successful":1},"status":201}},
- {"create":{"status":409,"error":{"type":"version_conflict_engine_exception","reason":"[1]: version conflict, document already exists"}}},
- {"create":{"status":429,"error":{"type":"es_rejected_execution_exception","reason":"rejected execution of primary operation"}}},
- {"create":{"status":400,"error":{"caused_by":{"reason":"For input string: \"a\u0041\n\"","type":"illegal_argument_exception"},
+ {"create":{"status":409,"error":{"type":"version_conflict_engine_exception",
+   "reason":"[1]: version conflict, document already exists"}}},
+ {"create":{"status":429,"error":{"type":"es_rejected_execution_exception",
+   "reason":"rejected execution of primary operation"}}},
+ {"create":{"status":400,"error":{"caused_by":{"reason":"For input string: \"a\u0041\n\"",
+   "type":"illegal_argument_exception"},
    "reason":"failed to parse field [code] of type [long]","type":"document_parsing_exception"}}},
  {"create":{"status":201,"failure_store":"used"}},{"create":{"status":201,"failure_store":null}},
  {"create":{"status":503,"error":"unavailable"}} ] }
