@@ -96,7 +96,8 @@ func TestQuorumLost(t *testing.T) {
 	}
 	for i, kib := range r.memory() {
 		if kib > 2*before[i]+64<<10 {
-			t.Errorf("the memory of aggregator %d grew from %d KiB to %d KiB while the quorum was lost", i, before[i], kib)
+			t.Errorf("the memory of aggregator %d grew from %d KiB to %d KiB while the quorum was lost", i, before[i],
+				kib)
 		}
 	}
 	for _, p := range r.pods {

@@ -202,7 +202,8 @@ func (r *rig) send() {
 	for i := range r.o.agents {
 		key := []string{"red", "blue"}[i%2]
 		a := &harness.Agent{
-			Name: fmt.Sprint("agent-", i), Tag: fmt.Sprint("app.", i), Login: &client.Login{SharedKey: key, Hostname: "agent"},
+			Name: fmt.Sprint("agent-", i), Tag: fmt.Sprint("app.", i),
+			Login:   &client.Login{SharedKey: key, Hostname: "agent"},
 			Address: r.lb.Addr, Events: r.o.events, Padding: 200, Seconds: i%3 == 0, Seed: r.o.seed + uint64(i),
 			OnAck: func(int) { r.chunks.Add(1); pause(ctx, 5*time.Millisecond) },
 		}

@@ -162,7 +162,8 @@ func permissions(t *testing.T) string {
 // user is a user of NATS with just the permissions that docs/scaling.md lists.
 func user(t *testing.T, password, permissions string) string {
 	t.Helper()
-	return "authorization { users = [{user: aggregator, password: \"" + password + "\", permissions: {\n" + permissions +
+	return "authorization { users = [{user: aggregator, password: \"" + password + "\", permissions: {\n" +
+		permissions +
 		"}}] }\n"
 }
 

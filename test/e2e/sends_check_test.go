@@ -32,10 +32,16 @@ func TestSendsCheck(t *testing.T) {
 		{"splunk_hec", "right", plain["splunk_hec"], "token: " + sendsToken + ", index: main", "ok: "},
 		{"splunk_hec", "a wrong port", "http://127.0.0.1:1", "token: x", "was refused: nothing listens there"},
 		{"splunk_hec", "a wrong token", plain["splunk_hec"], "token: another", "check token"},
-		{"splunk_hec", "plain on TLS", "http" + secure["splunk_hec"][5:], "token: x", "it speaks TLS: write url with https"},
+		{
+			"splunk_hec", "plain on TLS", "http" + secure["splunk_hec"][5:], "token: x",
+			"it speaks TLS: write url with https",
+		},
 		{"splunk_hec", "TLS on plain", "https" + plain["splunk_hec"][4:], "token: x", "TLS"},
 		{"splunk_hec", "an unknown authority", secure["splunk_hec"], "token: x", "tls.ca_file"},
-		{"splunk_hec", "no such index", plain["splunk_hec"], "token: " + sendsToken + ", index: none", "index none is not there"},
+		{
+			"splunk_hec", "no such index", plain["splunk_hec"], "token: " + sendsToken + ", index: none",
+			"index none is not there",
+		},
 		{"splunk_hec", "no acknowledgement", plain["splunk_hec"], "ack: true, token: " + sendsToken, "ack is true"},
 		{"otlp", "right", plain["otlp"], "bearer_token: " + sendsToken, "ok: "},
 		{"otlp", "a wrong port", "http://127.0.0.1:1", "timeout: 5s", "was refused: nothing listens there"},
@@ -46,7 +52,8 @@ func TestSendsCheck(t *testing.T) {
 	} {
 		t.Run(tc.kind+"/"+tc.name, func(t *testing.T) {
 			config := filepath.Join(t.TempDir(), "a.yaml")
-			text := fmt.Sprintf("outputs: {to: {type: %s, url: %q, %s}}\nroutes: [{match: '**', outputs: [to]}]\n", tc.kind,
+			text := fmt.Sprintf("outputs: {to: {type: %s, url: %q, %s}}\nroutes: [{match: '**', outputs: [to]}]\n",
+				tc.kind,
 				tc.url, tc.settings)
 			if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 				t.Fatal(err)

@@ -29,9 +29,9 @@ type Keeper struct {
 	trouble complaint.Complaint
 }
 
-// Append adds a record with chunks of the segment, which begin with that number, to a journal of size bytes; false: it has
-// not, as there is no room, or no journal. Should they be in the file all the same after a crash, they have the numbers
-// that they have elsewhere. held: the journal has chunks that are nowhere else.
+// Append adds a record with chunks of the segment, which begin with that number, to a journal of size bytes; false: it
+// has not, as there is no room, or no journal. Should they be in the file all the same after a crash, they have the
+// numbers that they have elsewhere. held: the journal has chunks that are nowhere else.
 func (k *Keeper) Append(size int64, segment, first uint64, chunks []byte, held bool) bool {
 	if k.open == nil && !k.reopen(size, first) || !k.open.Fits(len(chunks)) {
 		return false
@@ -67,8 +67,8 @@ func (k *Keeper) reopen(size int64, first uint64) bool {
 	return true
 }
 
-// fail lets go of the journal after an error. Where nothing else of it is held, it is removed, or else a start would find
-// once more what is in it.
+// fail lets go of the journal after an error. Where nothing else of it is held, it is removed, or else a start would
+// find once more what is in it.
 func (k *Keeper) fail(err error, held bool) {
 	if k.open != nil {
 		err = errors.Join(err, k.open.Close())
@@ -85,7 +85,8 @@ func (k *Keeper) fail(err error, held bool) {
 func (k *Keeper) Empty(next uint64) {
 	if k.open == nil {
 		if err := Remove(k.Path); err != nil {
-			k.trouble.Failed(k.Log, err, "can't remove the journal: what it holds may be delivered again after the next start")
+			k.trouble.Failed(k.Log, err,
+				"can't remove the journal: what it holds may be delivered again after the next start")
 		}
 		return
 	}
