@@ -278,7 +278,7 @@ func matrix(t *testing.T) map[string]chartutil.Values {
 			cases[name] = string(text)
 		}
 	}
-	for _, document := range []string{repository + "/README.md", chartDir + "/README.md"} {
+	for _, document := range []string{repository + "/docs/kubernetes.md", chartDir + "/README.md"} {
 		text, err := os.ReadFile(document)
 		if err != nil {
 			t.Fatal(err)

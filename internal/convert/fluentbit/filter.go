@@ -385,7 +385,7 @@ func (c *converter) throttle(r *settings.Reader) []flow.Step {
 }
 
 func (c *converter) typeConverter(r *settings.Reader) []flow.Step {
-	var set flow.Map
+	var steps []flow.Step
 	for _, e := range r.Entries {
 		if !strings.HasSuffix(e.Key, "_key") {
 			continue
@@ -401,10 +401,12 @@ func (c *converter) typeConverter(r *settings.Reader) []flow.Step {
 			r.Notes.Lose(e.At, r.Title+" "+e.Key, "there is no type "+words[2], "int, float and string are there")
 			continue
 		}
-		set = set.With(ruby.Path([]string{words[1]}), function+"("+ruby.Field([]string{words[0]})+")")
+		from := ruby.Field(words[:1])
+		steps = append(steps, flow.Step{
+			Kind: "expr", Body: flow.Map{{Key: "set", Value: flow.Map{{
+				Key: ruby.Path(words[1:2]), Value: function + "(" + from + ")",
+			}}}}, When: from + " != nil",
+		})
 	}
-	if set == nil {
-		return nil
-	}
-	return []flow.Step{{Kind: "expr", Body: flow.Map{{Key: "set", Value: set}}}}
+	return steps
 }

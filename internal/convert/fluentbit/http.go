@@ -159,7 +159,7 @@ func (c *converter) date(r *settings.Reader, o *flow.Output, key, usualKey, form
 	}
 	code := map[string]string{
 		"double": "float(time.UnixMicro()) / 1000000", "epoch": "time.Unix()", "epoch_ms": "time.UnixMilli()",
-		"java_sql_timestamp": `strftime(time, "%Y-%m-%d %H:%M:%S.%6N")`,
+		"java_sql_timestamp": `strftime(time, "%Y-%m-%d %H:%M:%S.") + strftime(time, "%N")[:6]`,
 	}[strings.ToLower(how)]
 	if code == "" {
 		fields(o, name, "")

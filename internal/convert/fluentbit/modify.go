@@ -54,12 +54,13 @@ const (
 func (c *converter) modify(r *settings.Reader) []flow.Step {
 	ch := &changes{}
 	var conditions []string
+	unknown := false
 	for _, e := range r.Entries {
 		if e.Key == "condition" {
 			r.Ignore(e.Key)
-			if code, ok := c.condition(r, e.Value); ok {
-				conditions = append(conditions, code)
-			}
+			code, ok := c.condition(r, e.Value)
+			unknown = unknown || !ok
+			conditions = append(conditions, code)
 			continue
 		}
 		if c.change(r, ch, e) {
@@ -67,6 +68,10 @@ func (c *converter) modify(r *settings.Reader) []flow.Step {
 		}
 	}
 	ch.flush()
+	if unknown {
+		// What is for some events alone is better left out than done to all.
+		return nil
+	}
 	if conditions != nil {
 		when := strings.Join(conditions, " and ")
 		if len(conditions) > 1 {

@@ -28,6 +28,7 @@ func outputs() map[string]func(*converter, *settings.Reader, *flow.Output) {
 		"s3":               (*converter).s3,
 		"http":             (*converter).http,
 		"splunk":           (*converter).splunk,
+		"opentelemetry":    (*converter).otlp,
 		"file":             (*converter).file,
 		"stdout":           (*converter).stdout,
 	}

@@ -294,6 +294,9 @@ func (c *converter) concat(r *settings.Reader) []flow.Step {
 		}
 	}
 	separator, hasSeparator := r.Text("separator")
+	if v, there := r.Get("separator"); there && v.Shown() == "" {
+		hasSeparator = true
+	}
 	if r.Bool("use_partial_cri_logtag", false) || r.Bool("use_partial_metadata", false) || r.Has("partial_key") {
 		if hasWait && wait != "0s" {
 			join = join.With("max_wait", wait)

@@ -57,6 +57,7 @@ func types() map[string]func(*settings.Reader, *flow.Output) {
 		"loki":                       loki,
 		"http":                       http,
 		"splunk_hec":                 splunk,
+		"opentelemetry":              otlp,
 		"kafka2":                     kafka,
 		"kafka_buffered":             kafka,
 		"rdkafka2":                   kafka,
