@@ -364,6 +364,11 @@ func table() []row {
 			"what the programs' destinations share knows neither program",
 		},
 		{
+			"internal/convert/converttest",
+			[]string{"internal/convert/flow", "internal/convert/settings"},
+			"tables of translations know what is written, and nothing of who reads",
+		},
+		{
 			"internal/convert/operator",
 			[]string{"internal/convert/syntax", "internal/convert/settings", "internal/convert/fluentbit"},
 			"resources become the sections of files, and what these do is said elsewhere",

@@ -55,13 +55,15 @@ func TestRead(t *testing.T) {
 		{
 			"names of settings",
 			bit + "kind: ClusterOutput\nmetadata: {name: a}\nspec:\n  match: '*'\n  s3: {S3KeyFormat: /a, Bucket: b}\n",
-			[]string{"output name=s3 s3_key_format=/a bucket=b match=*"}, 0,
+			[]string{"output name=s3 s3_key_format=/a bucket=b match=*"},
+			0,
 		},
 		{
 			"secrets, TLS and networking",
 			bit + "kind: Output\nmetadata: {name: a}\nspec:\n  es:\n    httpPassword: {valueFrom: {secretKeyRef: " +
 				"{name: my-es, key: pw}}}\n    tls: {verify: false, keyPassword: {value: x}}\n    networking: {DNSMode: UDP}\n",
-			[]string{"output name=es http_passwd=${MY_ES_PW} tls=on tls.verify=false tls.key_passwd=x net.dns_mode=UDP"}, 0,
+			[]string{"output name=es http_passwd=${MY_ES_PW} tls=on tls.verify=false tls.key_passwd=x net.dns_mode=UDP"},
+			0,
 		},
 		{
 			"filters by their numbers and names",
@@ -72,20 +74,23 @@ func TestRead(t *testing.T) {
 			[]string{
 				"filter name=modify condition=key_exists k set=d e remove=f",
 				"filter name=record_modifier record=a b remove_key=c match=x.*",
-			}, 0,
+			},
+			0,
 		},
 		{
 			"parsers, and a list of resources",
 			"kind: List\napiVersion: v1\nitems:\n- {apiVersion: fluentbit.fluent.io/v1alpha2, kind: ClusterParser, " +
 				"metadata: {name: p}, spec: {regex: {regex: '^(?<a>.)', timeKey: t}}}\n- {apiVersion: " +
 				"fluentbit.fluent.io/v1alpha2, kind: ClusterInput, metadata: {name: i}, spec: {tail: {tag: x}}}\n",
-			[]string{"parser name=p format=regex regex=^(?<a>.) time_key=t", "input name=tail tag=x"}, 0,
+			[]string{"parser name=p format=regex regex=^(?<a>.) time_key=t", "input name=tail tag=x"},
+			0,
 		},
 		{
 			"a plugin as text",
 			bit + "kind: ClusterOutput\nmetadata: {name: a}\nspec:\n  customPlugin:\n    config: |\n      Name null\n      " +
 				"# no\n      Match *\n",
-			[]string{"output name=null match=*"}, 0,
+			[]string{"output name=null match=*"},
+			0,
 		},
 		{
 			"fluentd's, of some namespaces",
@@ -99,7 +104,8 @@ func TestRead(t *testing.T) {
 				"match ** @type=label_router <route @label=@namespaces <match namespaces=a,b>>",
 				"label @namespaces <filter t.** @type=grep <regexp key=k pattern=p>> <match ** @type=copy <store " +
 					"@type=elasticsearch host=h <buffer @type=file>>>",
-			}, 0,
+			},
+			0,
 		},
 		{
 			"flows",
@@ -112,7 +118,8 @@ func TestRead(t *testing.T) {
 					"namespaces=n>>",
 				"label @flow-n-f <filter ** @type=parser key_name=message <parse @type=json>> <match ** @type=copy <store " +
 					"@type=null @id=o>>",
-			}, 1,
+			},
+			1,
 		},
 		{"what is not read", bit + "kind: Moon\nmetadata: {name: x}\nspec: {}\n", nil, 1},
 	} {
