@@ -81,9 +81,8 @@ Exit codes: 1 something can't be said, 2 a file can't be read.`,
 
 func (c *conversion) run(paths []string, in io.Reader, out, errOut io.Writer) error {
 	if len(c.tests) > 0 && c.dir == "" {
-		return flags.WrongUsage(
-			errors.New("--tests writes a file beside the configuration: name a directory by --output"),
-		)
+		return flags.WrongUsage(errors.New("--tests writes a file beside the configuration: name a directory by " +
+			"--output"))
 	}
 	switch c.options.From {
 	case "", convert.Fluentd, convert.FluentBit:

@@ -125,6 +125,7 @@ func TestConvertTests(t *testing.T) {
   enable_ruby
   <record>
     env prod
+    host "#{ENV['NOT_SET_ANYWHERE']}"
     seen ${Time.now.to_i}
   </record>
 </filter>
@@ -166,9 +167,8 @@ func TestConvertTests(t *testing.T) {
 		}
 	}
 	out.Reset()
-	if code := run(
-		t.Context(), []string{"test", "-c", "new/aggregator.yaml"}, strings.NewReader(""), &out, &errs,
-	); code !=
+	if code := run(t.Context(), []string{"test", "-c", "new/aggregator.yaml"}, strings.NewReader(""), &out,
+		&errs); code !=
 		exitOK || !strings.Contains(out.String(), "tests passed: 3") {
 		t.Errorf("%d %s %s", code, &out, &errs)
 	}

@@ -219,10 +219,9 @@ func readFluentBit(files *syntax.Files, paths []string, notes *settings.Notes) (
 	}
 	// Those that others include are known once all are read, whatever their order.
 	included := files.Included()
-	all = slices.DeleteFunc(all, func(
-		f *fluentbit.File,
-	) bool {
-		return slices.Contains(included, filepath.Clean(f.Path))
+	all = slices.DeleteFunc(all, func(f *fluentbit.File) bool {
+		return slices.Contains(included,
+			filepath.Clean(f.Path))
 	})
 	whole := 0
 	for _, f := range all {

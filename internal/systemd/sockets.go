@@ -46,9 +46,9 @@ func Inherit(getenv func(name string) string, pid int) (*Sockets, error) {
 	}
 	n, err := strconv.Atoi(getenv("LISTEN_FDS"))
 	if err != nil || n < 0 || n > maxSockets {
-		return nil,
-			fmt.Errorf("LISTEN_FDS=%q is no number of sockets up to %d: start the program by its socket unit, or "+
-				"without the variable", getenv("LISTEN_FDS"), maxSockets)
+		return nil, fmt.Errorf("LISTEN_FDS=%q is no number of sockets up to %d: start the program by its socket "+
+			"unit, or "+
+			"without the variable", getenv("LISTEN_FDS"), maxSockets)
 	}
 	names := strings.Split(getenv("LISTEN_FDNAMES"), ":")
 	for i := range n {

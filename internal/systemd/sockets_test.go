@@ -29,10 +29,10 @@ func activated() error {
 		return err
 	}
 	for _, l := range []struct{ name, address string }{
-		{"forward", "127.0.0.1:1"},
-		{"none", os.Getenv("SECOND")},
-		{"unix", "unix:" + os.Getenv("THIRD")},
-		{"other", ":1"},
+		{"forward", "127.0.0.1:1"}, {"none", os.Getenv("SECOND")}, {"unix", "unix:" + os.Getenv("THIRD")}, {
+			"other",
+			":1",
+		},
 	} {
 		stream, packet := s.Take(l.name, l.address)
 		fmt.Printf("%s: %v %v\n", l.name, stream != nil, packet != nil)

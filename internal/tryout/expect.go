@@ -13,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/seed-afc6a195/aggregator/internal/ndjson"
+	"github.com/seed-afc6a195/aggregator/pkg/config"
 )
 
 // Sample is events of a tag, as an agent would send them, of which tests are to be made.
@@ -49,10 +50,8 @@ func (c *Configuration) WriteTests(samples []Sample, again func()) ([]byte, erro
 		doc.Content = append(doc.Content, all[i].node(second))
 	}
 	var out bytes.Buffer
-	out.WriteString(
-		"# What aggregator.yaml makes of sample events, for aggregator test. Look whether it is what you want: it " +
-			"is what is.\n",
-	)
+	out.WriteString("# What aggregator.yaml makes of sample events, for aggregator test. Look whether it is what " +
+		"you want: it is what is.\n")
 	e := yaml.NewEncoder(&out)
 	e.SetIndent(2)
 	if err := errors.Join(e.Encode(&doc), e.Close()); err != nil {
@@ -196,20 +195,23 @@ func targetsOf(o *Outcome) (all []string) {
 	return all
 }
 
-// steady returns a record without the fields that another one has otherwise.
+// steady returns a record without the fields that another one has otherwise, and without those with a value that stands
+// in for what is not here: both are others elsewhere.
 func steady(record, second json.RawMessage) json.RawMessage {
-	other := map[string]json.RawMessage{}
-	if bytes.Equal(record, second) || json.Unmarshal(second, &other) != nil {
+	var fields, other map[string]json.RawMessage
+	if json.Unmarshal(record, &fields) != nil || json.Unmarshal(second, &other) != nil {
 		return record
 	}
-	var fields map[string]json.RawMessage
-	if json.Unmarshal(record, &fields) != nil {
-		return record
-	}
+	before := len(fields)
 	for name, value := range fields {
-		if !bytes.Equal(value, other[name]) {
+		var text string
+		if !bytes.Equal(value, other[name]) || json.Unmarshal(value, &text) == nil && config.MadeUp(text) {
 			delete(fields, name)
 		}
+	}
+	if len(fields) == before {
+		// In its own order.
+		return record
 	}
 	text, err := json.Marshal(fields)
 	if err != nil {

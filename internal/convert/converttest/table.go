@@ -2,7 +2,6 @@
 package converttest
 
 import (
-	"flag"
 	"fmt"
 	"os"
 	"strings"
@@ -12,10 +11,9 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/convert/settings"
 )
 
-var update = flag.Bool("update", false, "write what pieces become into the tables")
-
-// Table runs the cases of a file: "=== name", the piece, "--- becomes", and what translate has to return for it.
-func Table(t *testing.T, file string, translate func(t *testing.T, piece string) string) {
+// Table runs the cases of a file: "=== name", the piece, "--- becomes", and what translate has to return for it. With
+// update it is written there.
+func Table(t *testing.T, file string, update bool, translate func(t *testing.T, piece string) string) {
 	t.Helper()
 	data, err := os.ReadFile(file)
 	if err != nil {
@@ -33,7 +31,7 @@ func Table(t *testing.T, file string, translate func(t *testing.T, piece string)
 		want = strings.TrimSpace(want)
 		t.Run(name, func(t *testing.T) {
 			got := strings.TrimSpace(translate(t, piece))
-			if got != want && !*update {
+			if got != want && !update {
 				t.Errorf("%s becomes\n%s\nand not\n%s", piece, got, want)
 			}
 			fmt.Fprintf(&out, "=== %s\n%s--- becomes\n%s\n\n", name, piece, got)
@@ -42,7 +40,7 @@ func Table(t *testing.T, file string, translate func(t *testing.T, piece string)
 	if cases == 0 {
 		t.Fatal("the table is empty")
 	}
-	if *update && !t.Failed() {
+	if update && !t.Failed() {
 		if err := os.WriteFile(file, []byte(strings.TrimSpace(out.String())+"\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -51,8 +51,8 @@ func (f *Flow) entered(ways int, w way) (way, *syntax.Error) {
 
 func differing(e Entrance) *syntax.Error {
 	return &syntax.Error{
-		At:     e.At,
-		Reason: e.Title + ": its events get other tags than those of other inputs, and routes don't know inputs",
-		Hint:   "let the agents send those tags, or give them a cluster of their own and name it in routes",
+		At: e.At, Reason: e.Title + ": its events get other tags than those of other inputs, and routes don't know " +
+			"inputs",
+		Hint: "let the agents send those tags, or give them a cluster of their own and name it in routes",
 	}
 }

@@ -10,7 +10,8 @@ import (
 )
 
 // server returns the URL that host, port, tls and a path of a section make.
-func (c *converter) server(r *settings.Reader, o *flow.Output, host, port, pathKey, path string) string {
+func (c *converter) server(r *settings.Reader, o *flow.Output, port, pathKey, path string) string {
+	host := "127.0.0.1"
 	if text, ok := r.Text("host"); ok {
 		host = text
 	}
@@ -33,9 +34,9 @@ func (c *converter) server(r *settings.Reader, o *flow.Output, host, port, pathK
 func (c *converter) http(r *settings.Reader, o *flow.Output) {
 	o.Type = "http"
 	o.Settings = flow.Map{{Key: "url", Value: ""}}
-	o.Settings[0].Value = c.server(r, o, "127.0.0.1", "80", "uri", "/")
+	o.Settings[0].Value = c.server(r, o, "80", "uri", "/")
 	if path, ok := r.Text("path"); ok {
-		o.Settings[0].Value = c.server(r, o, "127.0.0.1", "80", "", "/"+strings.TrimPrefix(path, "/"))
+		o.Settings[0].Value = c.server(r, o, "80", "", "/"+strings.TrimPrefix(path, "/"))
 	}
 	format, _ := r.Plain("format")
 	switch format = strings.ToLower(format); format {

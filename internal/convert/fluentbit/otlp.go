@@ -13,9 +13,10 @@ import (
 func (c *converter) otlp(r *settings.Reader, o *flow.Output) {
 	o.Type = "otlp"
 	o.Settings = flow.Map{{Key: "url", Value: ""}}
-	o.Settings[0].Value = c.server(r, o, "127.0.0.1", "80", "logs_uri", "")
+	o.Settings[0].Value = c.server(r, o, "80", "logs_uri", "")
 	if r.Bool("grpc", false) {
-		r.Lose("grpc", "OTLP goes over HTTP here, not over gRPC", "write the port at which the collector takes HTTP, 4318")
+		r.Lose("grpc", "OTLP goes over HTTP here, not over gRPC",
+			"write the port at which the collector takes HTTP, 4318")
 	}
 	if key, ok := r.Plain("logs_body_key"); ok {
 		if path, isPath := accessor(key); isPath {
@@ -31,7 +32,8 @@ func (c *converter) otlp(r *settings.Reader, o *flow.Output) {
 	c.proxied(r, o)
 	for _, e := range r.Entries {
 		if strings.HasPrefix(e.Key, "logs_") || strings.HasPrefix(e.Key, "metrics_") ||
-			strings.HasPrefix(e.Key, "traces_") || strings.HasPrefix(e.Key, "profiles_") || strings.HasPrefix(e.Key, "grpc_") {
+			strings.HasPrefix(e.Key, "traces_") || strings.HasPrefix(e.Key, "profiles_") || strings.HasPrefix(e.Key,
+			"grpc_") {
 			// What of an event is which part of a record is the output's own matter; there are no metrics and traces.
 			r.Ignore(e.Key)
 		}

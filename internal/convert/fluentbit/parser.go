@@ -142,6 +142,20 @@ func (c *converter) format(r *settings.Reader, v syntax.Value, name string) (
 			body = body.With("types", all)
 		}
 	}
+	more = decoded(p)
+	if p.Has("time_offset") {
+		offset, _ := p.Plain("time_offset")
+		if len(offset) == 5 {
+			offset = offset[:3] + ":" + offset[3:]
+		}
+		body = body.In("time", "zone", offset)
+	}
+	p.Done()
+	return body, more, true
+}
+
+// decoded reads what fields hold that a parser has read, JSON in them.
+func decoded(p *settings.Reader) (more []flow.Step) {
 	for _, key := range [...]string{"decode_field_as", "decode_field"} {
 		for _, d := range p.All(key) {
 			words := strings.Fields(d.Shown())
@@ -162,15 +176,7 @@ func (c *converter) format(r *settings.Reader, v syntax.Value, name string) (
 			more = append(more, flow.Step{Kind: "parse", Body: inner, When: ruby.Field(words[1:2]) + " != nil"})
 		}
 	}
-	if p.Has("time_offset") {
-		offset, _ := p.Plain("time_offset")
-		if len(offset) == 5 {
-			offset = offset[:3] + ":" + offset[3:]
-		}
-		body = body.In("time", "zone", offset)
-	}
-	p.Done()
-	return body, more, true
+	return more
 }
 
 // times reads a parser's time, which counts only where it has a key and a format.

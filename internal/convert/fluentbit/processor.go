@@ -50,8 +50,8 @@ func (c *converter) processor(r *settings.Reader, s *syntax.Section) []flow.Step
 		if why == "" {
 			why = "there is no step for it"
 		}
-		r.Notes.Lose(s.At, p.Title, why,
-			"let the agents do it before they send, or write steps by hand (docs/filters.md)")
+		r.Notes.Lose(s.At, p.Title, why, "let the agents do it before they send, or write steps by hand "+
+			"(docs/filters.md)")
 		return nil
 	}
 	steps := c.conditional(p, read(c, p))

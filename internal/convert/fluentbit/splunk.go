@@ -11,7 +11,7 @@ import (
 
 // splunk reads splunk.
 func (c *converter) splunk(r *settings.Reader, o *flow.Output) {
-	url := c.server(r, o, "127.0.0.1", "8088", "", "")
+	url := c.server(r, o, "8088", "", "")
 	tls := o.Settings.Get("tls")
 	destination.Splunk(r, o, "", url, "")
 	destination.SplunkToken(r, o, "splunk_token")

@@ -1,6 +1,7 @@
 package fluentbit_test
 
 import (
+	"flag"
 	"strings"
 	"testing"
 
@@ -9,13 +10,15 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/convert/settings"
 )
 
+var update = flag.Bool("update", false, "write what pieces become into the tables")
+
 // TestTranslate holds what each filter and each output becomes.
 func TestTranslate(t *testing.T) {
 	for _, tc := range []struct{ file, before, behind string }{
 		{"testdata/filters.txt", "", "[OUTPUT]\n Name stdout\n Match *\n"},
 		{"testdata/outputs.txt", "", ""},
 	} {
-		converttest.Table(t, tc.file, func(t *testing.T, piece string) string {
+		converttest.Table(t, tc.file, *update, func(t *testing.T, piece string) string {
 			t.Helper()
 			file, err := parse("x.conf", "[INPUT]\n Name forward\n Listen 127.0.0.1\n"+tc.before+piece+tc.behind)
 			if err != nil {

@@ -45,10 +45,9 @@ func Convert(root *syntax.Section, notes *settings.Notes) *flow.Old {
 	sections := flatten(root)
 	c.sources(sections)
 	c.agent = len(c.old.Sources) > 0 && len(c.old.Listeners) == 0
-	c.ownLog = slices.ContainsFunc(sections, func(
-		s *syntax.Section,
-	) bool {
-		return s.Name == "label" && s.Arg == ownLog
+	c.ownLog = slices.ContainsFunc(sections, func(s *syntax.Section) bool {
+		return s.Name == "label" &&
+			s.Arg == ownLog
 	})
 	c.toOwnLog = relabels(sections, ownLog)
 	for _, e := range root.Entries {

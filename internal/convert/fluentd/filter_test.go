@@ -1,6 +1,7 @@
 package fluentd_test
 
 import (
+	"flag"
 	"strings"
 	"testing"
 
@@ -10,9 +11,11 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/convert/settings"
 )
 
+var update = flag.Bool("update", false, "write what pieces become into the tables")
+
 // TestFilters holds which steps each filter becomes.
 func TestFilters(t *testing.T) {
-	converttest.Table(t, "testdata/filters.txt", func(t *testing.T, piece string) string {
+	converttest.Table(t, "testdata/filters.txt", *update, func(t *testing.T, piece string) string {
 		t.Helper()
 		root, err := conf.ParseText("x.conf", []byte("<source>\n  @type forward\n</source>\n<filter **>\n"+piece+
 			"</filter>\n<match **>\n  @type stdout\n</match>\n"))

@@ -140,14 +140,14 @@ func (b *bitWriter) settings(r *resource, s *syntax.Section, n *yaml.Node, prefi
 		put := func(key string, v syntax.Value) {
 			s.Entries = append(s.Entries, syntax.Entry{Key: key, Value: v, At: at})
 		}
-		switch {
-		case value.Kind == yaml.ScalarNode:
+		switch value.Kind {
+		case yaml.ScalarNode:
 			put(name, syntax.Literal(value.Value, at))
-		case value.Kind == yaml.SequenceNode:
+		case yaml.SequenceNode:
 			for _, item := range value.Content {
 				b.item(r, s, name, item)
 			}
-		case value.Kind == yaml.MappingNode:
+		case yaml.MappingNode:
 			switch v, isSecret := secret(r, value, b.notes); {
 			case isSecret:
 				put(name, v)
@@ -166,6 +166,7 @@ func (b *bitWriter) settings(r *resource, s *syntax.Section, n *yaml.Node, prefi
 					put(one, syntax.Literal(k+" "+v.Value, at))
 				})
 			}
+		default:
 		}
 	})
 }
@@ -255,7 +256,8 @@ func (b *bitWriter) joiner(r *resource) {
 			}
 			line := state + " " + quoted("regex") + " " + quoted("next")
 			s.Entries = append(s.Entries, syntax.Entry{
-				Key: "rule", Value: syntax.Literal(line, r.at(rule)), At: r.at(rule),
+				Key: "rule", Value: syntax.Literal(line, r.at(rule)),
+				At: r.at(rule),
 			})
 		}
 	})

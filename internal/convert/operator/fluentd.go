@@ -60,7 +60,8 @@ func (w *fluentdWriter) root() *syntax.Section {
 	at := syntax.Place{File: w.path}
 	root := &syntax.Section{At: at, Sections: slices.Clone(w.sources)}
 	match := &syntax.Section{
-		Name: "match", Arg: "**", At: at, Entries: entries(at, "@type", "copy"), Sections: w.stores,
+		Name: "match", Arg: "**", At: at, Entries: entries(at, "@type", "copy"),
+		Sections: w.stores,
 	}
 	inner := append(slices.Clone(w.filters), match)
 	if w.everywhere || len(w.namespaces) == 0 {
@@ -132,13 +133,13 @@ func settingsOf(r *resource, s *syntax.Section, n *yaml.Node, notes *settings.No
 	members(n, func(key string, value *yaml.Node) {
 		at := r.at(value)
 		name := snake(key)
-		switch {
-		case value.Kind == yaml.ScalarNode:
+		switch value.Kind {
+		case yaml.ScalarNode:
 			if name == "type" && s.Name != "source" {
 				name = "@type"
 			}
 			s.Entries = append(s.Entries, entries(at, name, value.Value)...)
-		case value.Kind == yaml.MappingNode:
+		case yaml.MappingNode:
 			if v, isSecret := secret(r, value, notes); isSecret {
 				s.Entries = append(s.Entries, syntax.Entry{Key: name, Value: v, At: at})
 				return
@@ -146,8 +147,9 @@ func settingsOf(r *resource, s *syntax.Section, n *yaml.Node, notes *settings.No
 			child := &syntax.Section{Name: name, At: at}
 			settingsOf(r, child, value, notes)
 			s.Sections = append(s.Sections, child)
-		case value.Kind == yaml.SequenceNode:
+		case yaml.SequenceNode:
 			list(r, s, name, value, notes)
+		default:
 		}
 	})
 }

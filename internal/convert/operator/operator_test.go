@@ -61,8 +61,10 @@ func TestRead(t *testing.T) {
 		{
 			"secrets, TLS and networking",
 			bit + "kind: Output\nmetadata: {name: a}\nspec:\n  es:\n    httpPassword: {valueFrom: {secretKeyRef: " +
-				"{name: my-es, key: pw}}}\n    tls: {verify: false, keyPassword: {value: x}}\n    networking: {DNSMode: UDP}\n",
-			[]string{"output name=es http_passwd=${MY_ES_PW} tls=on tls.verify=false tls.key_passwd=x net.dns_mode=UDP"},
+				"{name: my-es, key: pw}}}\n    tls: {verify: false, keyPassword: {value: x}}\n    networking: " +
+				"{DNSMode: UDP}\n",
+			[]string{"output name=es http_passwd=${MY_ES_PW} tls=on tls.verify=false tls.key_passwd=x " +
+				"net.dns_mode=UDP"},
 			0,
 		},
 		{
@@ -87,7 +89,8 @@ func TestRead(t *testing.T) {
 		},
 		{
 			"a plugin as text",
-			bit + "kind: ClusterOutput\nmetadata: {name: a}\nspec:\n  customPlugin:\n    config: |\n      Name null\n      " +
+			bit + "kind: ClusterOutput\nmetadata: {name: a}\nspec:\n  customPlugin:\n    config: |\n      Name " +
+				"null\n      " +
 				"# no\n      Match *\n",
 			[]string{"output name=null match=*"},
 			0,
@@ -96,9 +99,11 @@ func TestRead(t *testing.T) {
 			"fluentd's, of some namespaces",
 			daemon + "kind: Fluentd\nmetadata: {name: f}\nspec: {globalInputs: [{forward: {bind: 0.0.0.0}}]}\n---\n" +
 				daemon + "kind: ClusterFluentdConfig\nmetadata: {name: c}\nspec: {watchedNamespaces: [a, b]}\n---\n" +
-				daemon + "kind: ClusterFilter\nmetadata: {name: g}\nspec: {filters: [{grep: {regexps: [{key: k, pattern: p}]}," +
+				daemon + "kind: ClusterFilter\nmetadata: {name: g}\nspec: {filters: [{grep: {regexps: [{key: k, " +
+				"pattern: p}]}," +
 				" tag: t.**}]}\n---\n" + daemon +
-				"kind: ClusterOutput\nmetadata: {name: o}\nspec: {outputs: [{elasticsearch: {host: h}, buffer: {type: file}}]}\n",
+				"kind: ClusterOutput\nmetadata: {name: o}\nspec: {outputs: [{elasticsearch: {host: h}, buffer: " +
+				"{type: file}}]}\n",
 			[]string{
 				"source @type=forward bind=0.0.0.0",
 				"match ** @type=label_router <route @label=@namespaces <match namespaces=a,b>>",
@@ -109,14 +114,17 @@ func TestRead(t *testing.T) {
 		},
 		{
 			"flows",
-			flow + "kind: Flow\nmetadata: {name: f, namespace: n}\nspec: {filters: [{parser: {parse: {type: json}}}], match: " +
+			flow + "kind: Flow\nmetadata: {name: f, namespace: n}\nspec: {filters: [{parser: {parse: {type: " +
+				"json}}}], match: " +
 				"[{exclude: {labels: {a: b}}}, {select: {}}], localOutputRefs: [o, gone]}\n---\n" + flow +
 				"kind: Output\nmetadata: {name: o, namespace: n}\nspec: {nullout: {}}\n",
 			[]string{
 				"source @type=forward port=24240",
-				"match ** @type=label_router <route @label=@flow-n-f <match negate=true labels=a:b namespaces=n> <match " +
+				"match ** @type=label_router <route @label=@flow-n-f <match negate=true labels=a:b namespaces=n> " +
+					"<match " +
 					"namespaces=n>>",
-				"label @flow-n-f <filter ** @type=parser key_name=message <parse @type=json>> <match ** @type=copy <store " +
+				"label @flow-n-f <filter ** @type=parser key_name=message <parse @type=json>> <match ** @type=copy " +
+					"<store " +
 					"@type=null @id=o>>",
 			},
 			1,
@@ -137,7 +145,8 @@ func FuzzRead(f *testing.F) {
 		"apiVersion: fluentbit.fluent.io/v1\nkind: ClusterOutput\nspec: {es: {host: h, tls: {}}}\n",
 		"apiVersion: fluentd.fluent.io/v1\nkind: Filter\nspec: {filters: [{grep: {regexps: [{key: a}]}}]}\n",
 		"apiVersion: logging.banzaicloud.io/v1\nkind: Flow\nspec: {match: [{select: {labels: {a: b}}}]}\n",
-		"apiVersion: fluentbit.fluent.io/v1\nkind: ClusterFilter\nspec: {filters: [1, {modify: {rules: [{set: 1}]}}]}\n", "[", "a: *b",
+		"apiVersion: fluentbit.fluent.io/v1\nkind: ClusterFilter\nspec: {filters: [1, {modify: {rules: [{set: " +
+			"1}]}}]}\n", "[", "a: *b",
 	} {
 		f.Add(seed)
 	}

@@ -310,9 +310,10 @@ func documents(r *settings.Reader, o *flow.Output) {
 		}
 	}
 	if remove := template.Paths(r, "remove_keys"); remove != nil {
-		o.Steps = append(o.Steps, flow.Step{
-			Kind: "modify", Body: flow.Map{{Key: "remove", Value: template.Texts(remove)}},
-		})
+		o.Steps = append(o.Steps, flow.Step{Kind: "modify", Body: flow.Map{{
+			Key:   "remove",
+			Value: template.Texts(remove),
+		}}})
 	}
 	if r.Has("remove_keys_on_update") || r.Has("remove_keys_on_update_key") {
 		r.Ignore("remove_keys_on_update", "remove_keys_on_update_key")

@@ -20,12 +20,63 @@ func dropEntry(s *syntax.Section, key string) []syntax.Entry {
 // forward reads forward and secure_forward.
 func forward(r *settings.Reader, o *flow.Output) {
 	o.Type = "forward"
-	var servers []any
 	port := "24224"
 	if conf.Type(r.Section) == "secure_forward" {
 		port = "24284"
 	}
-	user, password := "", ""
+	servers, user, password := serversOf(r, o, port)
+	r.IgnoreSections("server")
+	if s := r.Child("service_discovery"); s != nil {
+		r.Notes.Lose(s.At, r.Title+" <service_discovery>", "servers are named in the configuration",
+			"name a DNS name that has all of them")
+	}
+	if len(servers) == 0 {
+		servers = []any{"127.0.0.1:" + port}
+		r.Notes.Lose(r.At, r.Title, "it names no server that can be read", "write servers")
+	}
+	o.Settings = o.Settings.With("servers", servers)
+	s := r
+	if section := r.Child("security"); section != nil {
+		s = settings.NewReader(section, r.Notes, r.Title+" <security>")
+	}
+	if key, ok := s.Secret("shared_key", o.Name+"-key"); ok {
+		o.Settings = o.Settings.With("shared_key", key)
+	}
+	if name, ok := s.Text("self_hostname"); ok && !strings.Contains(name, "env:HOSTNAME") {
+		o.Settings = o.Settings.With("self_hostname", name)
+	}
+	if s != r {
+		s.Done()
+	}
+	if user != "" {
+		o.Settings = o.Settings.With("username", user)
+	}
+	if password != "" {
+		o.Settings = o.Settings.With("password", password)
+	}
+	forwardTLS(r, o)
+	o.Settings = o.Settings.With("ack", r.Bool("require_ack_response", false))
+	if wait, ok := r.Duration("ack_response_timeout"); ok {
+		o.Settings = o.Settings.With("ack_timeout", wait)
+	}
+	if compress, _ := r.Plain("compress"); compress == "" || compress == "text" {
+		o.Settings = o.Settings.With("compression", "none")
+	} else {
+		o.Settings = o.Settings.With("compression", compress)
+	}
+	r.Ignore("send_timeout", "connect_timeout", "recover_wait", "heartbeat_type", "heartbeat_interval",
+		"phi_failure_detector", "phi_threshold", "hard_timeout", "expire_dns_cache", "dns_round_robin",
+		"ignore_network_errors_at_startup", "keepalive", "keepalive_timeout", "time_as_integer",
+		"verify_connection_at_startup", "transport", "suspend_flush", "proxy_uri", "extend_internal_protocol",
+		"linger_timeout", "enable_strict_verification", "secure", "read_length", "read_interval_msec",
+		"socket_interval_msec")
+	if tag, ok := named(r, "tag"); ok {
+		o.Settings = o.Settings.With("tag", tag)
+	}
+}
+
+// serversOf reads <server>s, with the login that one of them has.
+func serversOf(r *settings.Reader, o *flow.Output, port string) (servers []any, user, password string) {
 	for _, s := range r.Children("server") {
 		sr := settings.NewReader(s, r.Notes, r.Title+" <server>")
 		host, ok := sr.Text("host")
@@ -61,55 +112,7 @@ func forward(r *settings.Reader, o *flow.Output) {
 			servers = append(servers, m)
 		}
 	}
-	r.IgnoreSections("server")
-	if s := r.Child("service_discovery"); s != nil {
-		r.Notes.Lose(s.At, r.Title+" <service_discovery>", "servers are named in the configuration",
-			"name a DNS name that has all of them")
-	}
-	if len(servers) == 0 {
-		servers = []any{"127.0.0.1:" + port}
-		r.Notes.Lose(r.At, r.Title, "it names no server that can be read", "write servers")
-	}
-	o.Settings = o.Settings.With("servers", servers)
-	s := r
-	if section := r.Child("security"); section != nil {
-		s = settings.NewReader(section, r.Notes, r.Title+" <security>")
-	}
-	if key, ok := s.Secret("shared_key", o.Name+"-key"); ok {
-		o.Settings = o.Settings.With("shared_key", key)
-	}
-	if name, ok := s.Text("self_hostname"); ok && !strings.Contains(name, "env:HOSTNAME") {
-		o.Settings = o.Settings.With("self_hostname", name)
-	}
-	if s != r {
-		s.Done()
-	}
-	if user != "" {
-		o.Settings = o.Settings.With("username", user)
-	}
-	if password != "" {
-		o.Settings = o.Settings.With("password", password)
-	}
-	forwardTLS(r, o)
-	o.Settings = o.Settings.With("ack",
-		r.Bool("require_ack_response", conf.Type(r.Section) == "secure_forward" && false))
-	if wait, ok := r.Duration("ack_response_timeout"); ok {
-		o.Settings = o.Settings.With("ack_timeout", wait)
-	}
-	if compress, _ := r.Plain("compress"); compress == "" || compress == "text" {
-		o.Settings = o.Settings.With("compression", "none")
-	} else {
-		o.Settings = o.Settings.With("compression", compress)
-	}
-	r.Ignore("send_timeout", "connect_timeout", "recover_wait", "heartbeat_type", "heartbeat_interval",
-		"phi_failure_detector", "phi_threshold", "hard_timeout", "expire_dns_cache", "dns_round_robin",
-		"ignore_network_errors_at_startup", "keepalive", "keepalive_timeout", "time_as_integer",
-		"verify_connection_at_startup", "transport", "suspend_flush", "proxy_uri", "extend_internal_protocol",
-		"linger_timeout", "enable_strict_verification", "secure", "read_length", "read_interval_msec",
-		"socket_interval_msec")
-	if tag, ok := named(r, "tag"); ok {
-		o.Settings = o.Settings.With("tag", tag)
-	}
+	return servers, user, password
 }
 
 // address joins a host and a port, of which either may be a variable.

@@ -58,9 +58,10 @@ func loki(r *settings.Reader, o *flow.Output) {
 		o.Settings = o.Settings.With("labels", labels)
 	}
 	if remove := template.Paths(r, "remove_keys"); remove != nil {
-		o.Steps = append(o.Steps, flow.Step{
-			Kind: "modify", Body: flow.Map{{Key: "remove", Value: template.Texts(remove)}},
-		})
+		o.Steps = append(o.Steps, flow.Step{Kind: "modify", Body: flow.Map{{
+			Key:   "remove",
+			Value: template.Texts(remove),
+		}}})
 	}
 	if r.Bool("extract_kubernetes_labels", false) {
 		r.Lose("extract_kubernetes_labels", "labels are named one by one",

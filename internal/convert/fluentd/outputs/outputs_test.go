@@ -1,6 +1,7 @@
 package outputs_test
 
 import (
+	"flag"
 	"testing"
 
 	"github.com/seed-afc6a195/aggregator/internal/convert/converttest"
@@ -9,9 +10,11 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/convert/settings"
 )
 
+var update = flag.Bool("update", false, "write what pieces become into the tables")
+
 // TestOutputs holds what each destination becomes.
 func TestOutputs(t *testing.T) {
-	converttest.Table(t, "testdata/outputs.txt", func(t *testing.T, piece string) string {
+	converttest.Table(t, "testdata/outputs.txt", *update, func(t *testing.T, piece string) string {
 		t.Helper()
 		root, err := conf.ParseText("x.conf", []byte("<match **>\n"+piece+"</match>\n"))
 		if err != nil {
