@@ -130,6 +130,10 @@ func dialectOf(files *syntax.Files, path string) (string, error) {
 		}
 	}
 	if ext := filepath.Ext(path); ext == ".yaml" || ext == ".yml" {
+		if regexp.MustCompile(`(?m)^config:\s*$`).Match(data) &&
+			regexp.MustCompile(`(?m)^\s*-\s+(?:source|match|filter|label|worker):`).Match(data) {
+			return Fluentd, nil
+		}
 		return FluentBit, nil
 	}
 	for line := range strings.SplitSeq(string(bytes.TrimPrefix(data, []byte("\ufeff"))), "\n") {

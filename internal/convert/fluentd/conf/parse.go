@@ -46,6 +46,9 @@ func (r *reader) file(section *syntax.Section, path string, at syntax.Place) err
 		return err
 	}
 	defer done()
+	if ext := filepath.Ext(path); ext == ".yaml" || ext == ".yml" {
+		return r.yaml(section, path, data)
+	}
 	s := &scanner{reader: r, path: path, text: strings.ReplaceAll(string(data), "\r\n", "\n"), line: 1}
 	s.text = strings.TrimPrefix(s.text, "\ufeff")
 	return s.body(section, "", 0)

@@ -56,6 +56,38 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// TestParseYAML: the YAML form has the same sections.
+func TestParseYAML(t *testing.T) {
+	const text = `
+system: {log_level: info}
+config:
+  - source: {$type: forward, port: !fluent/s "#{ENV['P'] || 24224}"}
+  - label:
+      $name: '@X'
+      config:
+        - filter: {$type: grep, $tag: "a.**", exclude: [{key: l, pattern: d}], list: [a, b]}
+  - match:
+      $tag: a.**,b.**
+      $type: copy
+      store:
+        - $type: null
+        - {$type: file, buffer: {$arg: "tag, time", path: "#{no}"}}
+`
+	root, err := conf.ParseText("x.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "<system >log_level=info;</><source >@type=forward;port=${P};</><label @X><filter a.**>@type=grep;list=a,b;" +
+		"<exclude >key=l;pattern=d;</></></><match a.** b.**>@type=copy;<store >@type=null;</><store >@type=file;" +
+		"<buffer tag, time>path=#{no};</></></>"
+	if got := shown(root); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if _, err := conf.ParseText("x.yaml", []byte("a: [")); err == nil {
+		t.Error("what is no YAML is no mistake")
+	}
+}
+
 func TestParsePlaces(t *testing.T) {
 	root, err := conf.ParseText("x.conf", []byte("# one\n\n<match **>\n  @type \"file\"\n\tpath x\n</match>\n"))
 	if err != nil {
@@ -149,6 +181,23 @@ func FuzzConvert(f *testing.F) {
 		var routes []*flow.Route
 		if routes, _ = old.Flow.Routes(); len(routes) > 10_000 {
 			t.Fatalf("%d routes", len(routes))
+		}
+	})
+}
+
+// FuzzYAML: no text in the YAML form panics, and what can't be read says where.
+func FuzzYAML(f *testing.F) {
+	for _, seed := range []string{
+		"config:\n- source: {$type: forward}\n", "config: [{match: {$tag: a, store: [{$type: x}]}}]", "a: &a [*a]",
+		"config:\n- !include x.yaml\n", "system: 1", "config:\n- source: {port: !fluent/s \"#{\"}\n", "[",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if _, err := conf.ParseText("x.yaml", []byte(text)); err != nil {
+			if _, ok := errors.AsType[*syntax.Error](err); !ok {
+				t.Fatalf("%v has no place", err)
+			}
 		}
 	})
 }
