@@ -74,7 +74,9 @@ func (y *yamlReader) list(section *syntax.Section, list *yaml.Node, depth int) e
 // child adds a section of a name to another one.
 func (y *yamlReader) child(parent *syntax.Section, key, value *yaml.Node, depth int) error {
 	if depth > syntax.MaxDepth {
-		return &syntax.Error{At: y.at(key), Reason: fmt.Sprintf("more than %d sections within sections", syntax.MaxDepth)}
+		return &syntax.Error{
+			At: y.at(key), Reason: fmt.Sprintf("more than %d sections within sections", syntax.MaxDepth),
+		}
 	}
 	s := &syntax.Section{Name: key.Value, At: y.at(key)}
 	for i := 0; i+1 < len(value.Content); i += 2 {
