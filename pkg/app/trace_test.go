@@ -23,7 +23,7 @@ outputs:
 status: {address: "127.0.0.1:0"}
 `)
 	p.send("kube.a", "chunk", "one", "two")
-	p.await("delivery", func(s status.Snapshot) bool { return delivered(s, "pods") == 2 })
+	p.await("delivery", func(s status.Snapshot) bool { return delivered(s, "pods") == 2 && s.Queue.PendingChunks == 1 })
 	chunk := &event.Chunk{
 		Events: 2, Parts: []event.Part{{Key: event.PartKeyOfChunk("default", "kube.a", "chunk"), Events: 2}},
 	}

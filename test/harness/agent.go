@@ -35,6 +35,7 @@ type Agent struct {
 	// Poison is one event in so many has the field "poison"; 0: none.
 	Poison   int
 	Seconds  bool             // times have no nanoseconds, so that nothing but the chunk's id tells what was sent twice
+	Fluentd  bool             // chunk ids have the form of fluentd's, none of which is a hash of the content
 	LoseAcks float64          // share of the connections' turns that end without the acks being read
 	Seed     uint64           // of Padding and LoseAcks
 	Limit    int              // Run returns once so many events are acknowledged; 0: when ctx ends
@@ -164,6 +165,9 @@ func (a *Agent) readAck(ctx context.Context, c *client.Client) error {
 func (a *Agent) make() client.Message {
 	m := client.Message{
 		Tag: a.Tag, Events: cmp.Or(a.Events, 20), Mode: a.Mode, Compress: a.Compress, Chunk: client.NewChunk(),
+	}
+	if a.Fluentd {
+		m.Chunk += "\n"
 	}
 	if a.Mode == client.MessageMode {
 		m.Events = 1

@@ -44,7 +44,8 @@ type message struct {
 	buffer.Message
 	key    [16]byte // of cluster, tag and chunk id
 	events int      // well-formed and rejected ones
-	nanos  bool
+	// own says that no other message of the cluster and tag has the chunk id: see ownID.
+	own    bool
 	piece  int // its first in batch.pieces
 	letter int // its first in batch.letters
 	arena  int // len(batch.arena) when it began
@@ -76,7 +77,19 @@ func (b *batch) Begin(m buffer.Message) {
 	if b.arena == nil {
 		b.arena = b.q.arenas.Get()
 	}
-	b.msgs = append(b.msgs, message{Message: m, piece: len(b.pieces), letter: len(b.letters), arena: len(b.arena)})
+	b.msgs = append(b.msgs, message{
+		Message: m, own: ownID(m.Chunk), piece: len(b.pieces), letter: len(b.letters), arena: len(b.arena),
+	})
+}
+
+// ownID reports whether the form of a chunk id tells that it is no hash of the content, which other messages with the
+// same content have, too, where their times are whole seconds: fluentd's end with a line feed behind 24 characters of
+// base64, Fluency's are UUIDs, while Fluent Bit's, which are such a hash, are the 24 characters alone, or 32 digits.
+func ownID(id string) bool {
+	if len(id) == 25 {
+		return id[24] == '\n'
+	}
+	return len(id) == 36 && id[8] == '-' && id[13] == '-' && id[18] == '-' && id[23] == '-'
 }
 
 // Add implements buffer.Batch.
@@ -84,7 +97,7 @@ func (b *batch) Add(entries []byte, events int, nanos bool) {
 	m := &b.msgs[len(b.msgs)-1]
 	first := m.events
 	m.events += events
-	m.nanos = m.nanos || nanos
+	m.own = m.own || nanos
 	if len(m.Outputs) == 0 || len(entries) == 0 {
 		// Nobody wants it.
 		return

@@ -129,22 +129,26 @@ func TestTakeover(t *testing.T) {
 func TestResendToAnotherPod(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
+		chunk string
 		nanos bool
 		want  []string
 	}{
-		{"its id is its own", true, []string{"x"}},
-		{"others may have its id", false, []string{"x", "x"}},
+		{"nanoseconds make its id its own", "AAAAAAAAAAAAAAAAAAAAAA==", true, []string{"x"}},
+		{"fluentd's id", "AAAAAAAAAAAAAAAAAAAAAA==\n", false, []string{"x"}},
+		{"Fluency's id", "8f14e45f-ceea-467f-a9f5-01bd4bd6b2a1", false, []string{"x"}},
+		{"others may have Fluent Bit's id", "AAAAAAAAAAAAAAAAAAAAAA==", false, []string{"x", "x"}},
+		{"others may have an older one's", "8f14e45fceea467fa9f501bd4bd6b2a1", false, []string{"x", "x"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, e *engine) { //nolint:thelper // the test itself
 				a, b := e.pod("a"), e.pod("b")
 				defer e.close(a)
 				defer e.close(b)
-				m := sent{chunk: "id", nanos: tc.nanos, text: "x", conn: 1}
+				m := sent{chunk: tc.chunk, nanos: tc.nanos, text: "x", conn: 1}
 				if e.send(a, m) {
 					t.Error("the first is a duplicate")
 				}
-				if got := e.send(b, m); got != tc.nanos {
+				if got := e.send(b, m); got != (len(tc.want) == 1) {
 					t.Errorf("the second is a duplicate: %v", got)
 				}
 				// And to the first pod, over another connection, after the first one broke.

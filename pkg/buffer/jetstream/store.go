@@ -107,7 +107,7 @@ func (b *batch) seal() *sealed {
 			part := chunk.Part{
 				Flags: chunk.PartKeyed | chunk.PartNanos, Key: m.key, First: p.first, Events: p.events,
 			}
-			if !m.nanos {
+			if !m.own {
 				// Another chunk may have the same id: its events' ids are made of what nothing else has.
 				part.Key, part.Chunk = b.q.freshKey(), m.key
 			}
@@ -207,7 +207,7 @@ func (b *batch) name(i int) {
 	switch m.doubt = ok && q.now().Before(d.until); {
 	case m.doubt:
 		m.id = d.id
-	case m.nanos && !b.resends.Another(i):
+	case m.own && !b.resends.Another(i):
 		m.id = "c-" + encodeKey(m.key) + "-" + strconv.Itoa(m.events)
 	default:
 		m.id = q.freshID()
