@@ -195,6 +195,11 @@ func table() []row {
 		{"pkg/delivery/internal/pacing", with("pkg/outputs"), "how long to wait follows what an output said"},
 		{"pkg/delivery/internal/rests", with("pkg/buffer"), "what is stored again is what a queue takes"},
 		{
+			"pkg/delivery/internal/waiting",
+			with("pkg/outputs", "pkg/buffer", "pkg/delivery/stats", "pkg/delivery/internal/pacing"),
+			"who waits for a target is told from what it answers, and knows neither events nor who sends them",
+		},
+		{
 			"pkg/delivery",
 			with("pkg/outputs", "pkg/filter", "pkg/filter/rules", "pkg/buffer", "pkg/delivery/suspicion",
 				"pkg/delivery/stats",

@@ -11,6 +11,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/delivery/internal/outcome"
 	"github.com/seed-afc6a195/aggregator/pkg/delivery/internal/pacing"
+	"github.com/seed-afc6a195/aggregator/pkg/delivery/internal/waiting"
 	"github.com/seed-afc6a195/aggregator/pkg/delivery/stats"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
@@ -26,11 +27,13 @@ const (
 // asideStore settles the chunks in part of which some events wait aside for their targets. It has a goroutine of the
 // loop's while there are some, so that nobody who settles an event waits for the disk. Safe for concurrent use.
 type asideStore struct {
+	// name is that of the output.
+	name    string
 	control *pacing.Control
 	set     *outputs.Common
 	dead    *deadLetterSink
 	rec     *stats.Recorder
-	targets *waitingTargets
+	targets *waiting.Targets[Source]
 	spawn   func(func())
 	// limit counts bytes of rests above which senders wait.
 	limit int
@@ -132,7 +135,7 @@ func (a *asideStore) write(refs []*chunkRef) bool {
 		case err == nil:
 			return true
 		case errors.As(err, &full):
-			a.targets.full(full.Target)
+			a.targets.Full(full.Target)
 			if !a.refuse(refs, full.Target) {
 				return false
 			}
@@ -169,7 +172,7 @@ func (a *asideStore) settleParts(refs []*chunkRef) error {
 	for i, ref := range refs {
 		for _, r := range ref.rests.All {
 			if r.Target != "" {
-				a.targets.arrived(r.Target)
+				a.targets.Arrived(r.Target)
 			}
 		}
 		ref.settledInPart(clusters[i])
@@ -186,7 +189,7 @@ func (a *asideStore) refuse(refs []*chunkRef, target string) bool {
 			it, ev := c.Iterator(), event.Event{}
 			for it.Next(&ev) {
 				one := ev
-				letters = append(letters, a.targets.letter(&one, target))
+				letters = append(letters, a.letter(&one, target))
 			}
 		}
 		if len(letters) == 0 {
@@ -201,4 +204,12 @@ func (a *asideStore) refuse(refs []*chunkRef, target string) bool {
 		ref.count(outcome.Dead(ReasonTargetWaits), len(letters))
 	}
 	return true
+}
+
+// letter returns a dead letter of ev, which may not wait for the target.
+func (a *asideStore) letter(ev *event.Event, target string) DeadLetter {
+	status, words := a.targets.Why(target)
+	return DeadLetter{
+		Event: ev, Chunk: ev.Chunk, Events: 1, Output: a.name, Status: status, Reason: ReasonTargetWaits, Detail: words,
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/heartbeat"
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
 	"github.com/seed-afc6a195/aggregator/pkg/delivery/internal/pacing"
+	"github.com/seed-afc6a195/aggregator/pkg/delivery/internal/waiting"
 	"github.com/seed-afc6a195/aggregator/pkg/delivery/stats"
 	"github.com/seed-afc6a195/aggregator/pkg/delivery/suspicion"
 	"github.com/seed-afc6a195/aggregator/pkg/filter/rules"
@@ -63,7 +64,7 @@ type Loop struct {
 	control *pacing.Control
 	rec     *stats.Recorder
 	pool    *retryPool
-	targets *waitingTargets
+	targets *waiting.Targets[Source]
 	prober  *prober
 	limiter *pacing.ConcurrencyLimiter
 	sender  *sender
@@ -101,9 +102,14 @@ func New(o Options) *Loop {
 		pace: &pacing.Pacer{Rate: int64(set.RateLimit)}, pool: l.pool, dead: sink, rec: l.rec, spawn: l.parts.Go,
 		tap: o.Tap, hosts: suspicion.NewHosts(), targets: suspicion.NewTargets(), seed: maphash.MakeSeed(),
 	}
-	l.targets = newWaitingTargets(o.Name, o.Aside, &l.set)
+	var open func(target string) Source
+	var targets []string
+	if o.Aside != nil {
+		open, targets = o.Aside.Waiting, o.Aside.Targets()
+	}
+	l.targets = waiting.New(&l.set.Retry, open, targets)
 	store := &asideStore{
-		control: l.control, set: &l.set, dead: sink, rec: l.rec, targets: l.targets, spawn: l.parts.Go,
+		name: o.Name, control: l.control, set: &l.set, dead: sink, rec: l.rec, targets: l.targets, spawn: l.parts.Go,
 		limit: set.Workers * int(set.Batch.MaxBytes),
 	}
 	l.sender.aside, l.sender.waiting = store, l.targets
@@ -194,24 +200,24 @@ func (l *Loop) RetryNow() {
 		r.RetryNow()
 	}
 	l.control.Retry()
-	l.targets.retry("")
+	l.targets.Retry("")
 	l.rec.WaitsEnded()
 }
 
 // RetryTarget tries at once a target that events wait for.
-func (l *Loop) RetryTarget(target string) { l.targets.retry(target) }
+func (l *Loop) RetryTarget(target string) { l.targets.Retry(target) }
 
 // Arrived tells the loop that something waits aside for the target that it has not put there itself.
 func (l *Loop) Arrived(target string) {
-	if l.targets.enabled() {
-		l.targets.arrived(target)
+	if l.targets.Enabled() {
+		l.targets.Arrived(target)
 	}
 }
 
 // Stats returns a snapshot.
 func (l *Loop) Stats() stats.Stats {
 	out := stats.Stats{
-		Waiting: l.targets.list(), Held: l.pool.throttled(), Paused: l.control.Paused(), Oldest: l.limiter.Oldest(),
+		Waiting: l.targets.List(), Held: l.pool.throttled(), Paused: l.control.Paused(), Oldest: l.limiter.Oldest(),
 	}
 	out.InFlight, out.Concurrency = l.limiter.State()
 	l.rec.Fill(&out)

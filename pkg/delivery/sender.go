@@ -9,6 +9,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 	"github.com/seed-afc6a195/aggregator/pkg/delivery/internal/outcome"
 	"github.com/seed-afc6a195/aggregator/pkg/delivery/internal/pacing"
+	"github.com/seed-afc6a195/aggregator/pkg/delivery/internal/waiting"
 	"github.com/seed-afc6a195/aggregator/pkg/delivery/stats"
 	"github.com/seed-afc6a195/aggregator/pkg/delivery/suspicion"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
@@ -26,7 +27,7 @@ type sender struct {
 	pool    *retryPool
 	dead    *deadLetterSink
 	aside   *asideStore
-	waiting *waitingTargets
+	waiting *waiting.Targets[Source]
 	rec     *stats.Recorder
 	tap     Tap
 	hosts   *suspicion.Hosts
@@ -259,7 +260,7 @@ func (s *sender) pick(w *work, failed []outputs.Failure, apart bool) (letters []
 			s.showRefused(ev, f, reason)
 			continue
 		}
-		if f.Reason == outputs.ReasonTarget && f.Target != "" && s.waiting.enabled() {
+		if f.Reason == outputs.ReasonTarget && f.Target != "" && s.waiting.Enabled() {
 			waiting = append(waiting, refusal{*ev, f})
 			continue
 		}

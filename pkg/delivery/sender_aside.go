@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"github.com/seed-afc6a195/aggregator/pkg/delivery/internal/outcome"
+	"github.com/seed-afc6a195/aggregator/pkg/delivery/internal/waiting"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
@@ -15,7 +16,7 @@ type refusal struct {
 // setAside has the events of w wait that go to targets for which others wait already. What waits itself is sent. It
 // returns false when the loop must end before.
 func (s *sender) setAside(w *work) bool {
-	if w.target != nil || !s.waiting.some.Load() {
+	if w.target != nil || !s.waiting.Some() {
 		return true
 	}
 	if !s.aside.room() {
@@ -31,10 +32,10 @@ func (s *sender) setAside(w *work) bool {
 	for i := range w.events {
 		ev := &w.events[i]
 		name = targeter.AppendTarget(name[:0], ev)
-		switch wait, full := s.waiting.holds(name); {
+		switch wait, full := s.waiting.Holds(name); {
 		case full:
 			one := *ev
-			letters = append(letters, s.waiting.letter(&one, string(name)))
+			letters = append(letters, s.aside.letter(&one, string(name)))
 		case wait:
 			s.show(w.events[i:i+1], WaitsAside, &outputs.Failure{Reason: outputs.ReasonTarget})
 			r := c.one(ev)
@@ -63,16 +64,16 @@ func (s *sender) setAsideRefused(w *work, refused []refusal, all int) (letters [
 	s.rec.Retry(outputs.ReasonTarget, len(refused))
 	for i := range refused {
 		r := &refused[i]
-		place, isNew := s.waiting.refused(r.f)
+		place, isNew := s.waiting.Refused(r.f)
 		if isNew {
 			s.rec.Waits(r.f)
 		}
 		switch {
-		case w.target != nil && w.target.Target != otherTargets && len(refused) == all && !c.find(r.ev.Chunk).begun():
+		case w.target != nil && w.target.Target != waiting.Others && len(refused) == all && !c.find(r.ev.Chunk).begun():
 			run := c.one(&r.ev)
 			run.settle(outcome.Returned())
-		case w.target == nil && s.waiting.isFull(place):
-			letters = append(letters, s.waiting.letter(&r.ev, place))
+		case w.target == nil && s.waiting.IsFull(place):
+			letters = append(letters, s.aside.letter(&r.ev, place))
 			continue
 		default:
 			run := c.one(&r.ev)
@@ -86,7 +87,7 @@ func (s *sender) setAsideRefused(w *work, refused []refusal, all int) (letters [
 
 // giveBack ends with events that are not settled. Where nothing of their chunk was, that goes back to its source; else
 // they are stored again alone, so that what was delivered is not once more.
-func (s *sender) giveBack(events []event.Event, refs []*chunkRef, target *waitingTarget) {
+func (s *sender) giveBack(events []event.Event, refs []*chunkRef, target *waiting.Target[Source]) {
 	to := ""
 	if target != nil {
 		to = target.Target
@@ -94,7 +95,7 @@ func (s *sender) giveBack(events []event.Event, refs []*chunkRef, target *waitin
 	c := cursor{refs: refs}
 	for run := range byChunk(events) {
 		ref := c.find(run[0].Chunk)
-		again := s.waiting.enabled() && !ref.made && ref.begun()
+		again := s.waiting.Enabled() && !ref.made && ref.begun()
 		for i := range run {
 			one := c.one(&run[i])
 			if again {

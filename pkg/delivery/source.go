@@ -4,10 +4,10 @@
 // An event's way, file by file: loop.go starts the goroutines; feeder.go takes chunks from the source; filterstage.go
 // brings their events through the rules; batcher.go cuts batches; sender.go sends them, and classify.go reads what the
 // destination says; retrypool.go keeps what is sent again apart from its batch; aside.go stores what
-// waits for a target that takes no events, and waiting.go sends it once that does; deadlettersink.go keeps what is
+// waits for a target that takes no events, and prober.go sends it once that does; deadlettersink.go keeps what is
 // never delivered; and chunkref.go tells the source when the last event of a chunk has its outcome. No file calls one
 // that stands above it. What they share lies below, in work.go and in packages: the outcomes of events, when to send
-// (pacing), what waits aside of a chunk (rests), and what is counted (stats).
+// (pacing), which targets events wait for (waiting), what waits aside of a chunk (rests), and what is counted (stats).
 package delivery
 
 import (

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/delivery/internal/outcome"
+	"github.com/seed-afc6a195/aggregator/pkg/delivery/internal/waiting"
 	"github.com/seed-afc6a195/aggregator/pkg/delivery/suspicion"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
@@ -23,7 +24,7 @@ type work struct {
 	pooled bool
 	// target is the one whose waiting events they are, and turnedAway how many it has refused; nil: they come from the
 	// output's own source.
-	target     *waitingTarget
+	target     *waiting.Target[Source]
 	turnedAway int
 	// refused is how often the events were refused as they are, together, by an answer that may be about one of them;
 	// trial is the case of a single one that was refused alone: nil where it is none.
