@@ -64,7 +64,7 @@ func TestDemo(t *testing.T) {
 		}
 		return len(status.Clusters) >= 2
 	})
-	for _, command := range regexp.MustCompile(`(?m)^  echo .*$`).FindAllString(said.String(), -1) {
+	for _, command := range regexp.MustCompile(`(?m)^  echo .*(?:\n    .*)*$`).FindAllString(said.String(), -1) {
 		out, err := exec.Command("sh", "-c", command).CombinedOutput()
 		if wrong := strings.Contains(command, "--shared-key wrong"); wrong != (err != nil) {
 			t.Errorf("%s: %v\n%s", command, err, out)

@@ -167,7 +167,9 @@ func TestDocumentsRun(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			guide := regexp.MustCompile(`/migrate/|/operations\.md$|/sizing\.md$`).MatchString(document)
+			// Those of internal/tryout run the examples of migrate/outputs.md.
+			guide := regexp.MustCompile(`/migrate/|/operations\.md$|/sizing\.md$`).MatchString(document) &&
+				!strings.HasSuffix(document, "/migrate/outputs.md")
 			inside, before := false, ""
 			for line := range strings.Lines(string(b)) {
 				info, fence := strings.CutPrefix(strings.TrimSpace(line), "```")
