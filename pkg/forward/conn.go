@@ -285,7 +285,7 @@ func (c *conn) sendAcks() error {
 	}
 	out := c.ackBytes[:0]
 	for i, first := 0, 0; i < len(c.batch.acks); i++ {
-		out = appendAck(out, c.batch.acks[i])
+		out = wire.AppendAck(out, c.batch.acks[i])
 		if len(out) < ackWrite && i+1 < len(c.batch.acks) {
 			continue
 		}
@@ -302,22 +302,6 @@ func (c *conn) sendAcks() error {
 	c.batch.acks = c.batch.acks[:0]
 	failpoint.Pass("ack.sent")
 	return nil
-}
-
-// appendAck appends {"ack": chunk}, with the chunk as a str of the same bytes.
-func appendAck(dst []byte, chunk string) []byte {
-	dst = append(dst, 0x81, 0xa3, 'a', 'c', 'k')
-	switch n := len(chunk); {
-	case n < 32:
-		dst = append(dst, 0xa0|byte(n))
-	case n < 1<<8:
-		dst = append(dst, 0xd9, byte(n))
-	case n < 1<<16:
-		dst = append(dst, 0xda, byte(n>>8), byte(n))
-	default:
-		dst = append(dst, 0xdb, byte(n>>24), byte(n>>16), byte(n>>8), byte(n))
-	}
-	return append(dst, chunk...)
 }
 
 // read waits for more bytes. It returns without any when a connection that was busy turns idle.

@@ -6,11 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"math/rand/v2"
 	"net"
 	"net/netip"
-	"os"
 	"reflect"
 	"strings"
 	"sync"
@@ -119,11 +117,11 @@ func Listen(ctx context.Context, opts Options) (*Server, error) {
 	if opts.Listener != nil {
 		err = s.inherit(ctx, &lc)
 	} else if path, ok := strings.CutPrefix(opts.Address, "unix:"); ok {
-		if err = removeStale(ctx, path); err == nil {
+		if err = socket.RemoveStale(ctx, path); err == nil {
 			s.listener, err = lc.Listen(ctx, "unix", path)
 		}
 	} else {
-		s.listener, s.udp, err = listenTCP(ctx, &lc, opts.Address, opts.UDPHeartbeat)
+		s.listener, s.udp, err = socket.ListenTCP(ctx, &lc, opts.Address, opts.UDPHeartbeat)
 		if err == nil {
 			s.opts.Address = s.listener.Addr().String()
 		}
@@ -145,7 +143,7 @@ func (s *Server) inherit(ctx context.Context, lc *net.ListenConfig) (err error) 
 	if bound.Network() == "unix" {
 		return nil
 	}
-	if onLoopback(s.opts.Address) && !onLoopback(bound.String()) {
+	if socket.OnLoopback(s.opts.Address) && !socket.OnLoopback(bound.String()) {
 		// Who may send here was decided for agents of this machine.
 		return errors.Join(fmt.Errorf("the socket that the program was given is at %s, where others reach it, and "+
 			"address says "+
@@ -159,59 +157,6 @@ func (s *Server) inherit(ctx context.Context, lc *net.ListenConfig) (err error) 
 		}
 	}
 	return nil
-}
-
-// onLoopback reports whether an address is this machine's own.
-func onLoopback(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	ip, errIP := netip.ParseAddr(host)
-	return err == nil && (host == "localhost" || errIP == nil && ip.Unmap().IsLoopback())
-}
-
-// listenTCP listens on address and, for heartbeats, on the UDP port of the same number. With port 0, one of the two
-// may be taken by somebody else: then it tries others.
-func listenTCP(
-	ctx context.Context, lc *net.ListenConfig, address string, heartbeats bool,
-) (net.Listener, net.PacketConn, error) {
-	for attempt := 1; ; attempt++ {
-		l, err := lc.Listen(ctx, "tcp", address)
-		if err != nil || !heartbeats {
-			return l, nil, err
-		}
-		pc, err := lc.ListenPacket(ctx, "udp", l.Addr().String())
-		if err == nil {
-			return l, pc, nil
-		}
-		if err = errors.Join(
-			fmt.Errorf("UDP heartbeats (udp_heartbeat: false turns them off): %w", err), l.Close(),
-		); attempt == 10 || !strings.HasSuffix(address, ":0") {
-			return nil, nil, err
-		}
-	}
-}
-
-// removeStale removes the socket at path if nobody listens on it.
-func removeStale(ctx context.Context, path string) error {
-	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if info.Mode()&fs.ModeSocket == 0 {
-		return errors.New("there is a file of that name that is no socket")
-	}
-	var d net.Dialer
-	nc, err := d.DialContext(ctx, "unix", path)
-	if err == nil {
-		_ = nc.Close()
-		return errors.New("another process listens there")
-	}
-	if errors.Is(err, syscall.ECONNREFUSED) {
-		return os.Remove(path)
-	}
-	return err
 }
 
 // limits returns the settings in force, see SetLimits.
@@ -249,7 +194,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, s.cut)
 	defer stop()
 	if s.udp != nil {
-		s.running.Go(func() { answerHeartbeats(s.udp) })
+		s.running.Go(func() { socket.AnswerHeartbeats(s.udp) })
 	}
 	err := s.accept()
 	s.closeListeners()
@@ -433,21 +378,4 @@ func (s *Server) report(c *conn, err error) {
 		e = e.Uint64("left_out", leftOut)
 	}
 	e.Msg("connection closed: " + r.Error())
-}
-
-// answerHeartbeats answers fluentd's UDP heartbeats until pc is closed: a zero byte for each datagram, and nothing but
-// an empty datagram for an empty one, so that nobody gets more bytes than he sent.
-func answerHeartbeats(pc net.PacketConn) {
-	var buf [1]byte
-	for {
-		n, from, err := pc.ReadFrom(buf[:])
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
-		if err != nil || from == nil {
-			// One datagram's trouble, such as a refusal of the last answer.
-			continue
-		}
-		_, _ = pc.WriteTo(make([]byte, min(n, 1)), from) // as lossy as UDP itself
-	}
 }

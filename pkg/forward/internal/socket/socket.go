@@ -1,5 +1,5 @@
 // Package socket is a connection with what its kernel knows of it: whether the peer is still there, and has what was
-// written.
+// written. It also binds what connections come in by.
 package socket
 
 import (
