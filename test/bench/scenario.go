@@ -17,15 +17,14 @@ func scenarios() []scenario {
 	elastic := func(more string) string {
 		return `{type: elasticsearch, hosts: [SINK], index: "logs-{cluster}-%Y.%m.%d", ` + more + `}`
 	}
-	plain, firehose := elastic("compression: none"),
-		"{type: firehose, region: eu-central-1, endpoint: SINK, delivery_stream: bench}"
+	plain := elastic("compression: none")
 	flags := func(base []string, more ...string) []string { return append(base[:len(base):len(base)], more...) }
 	fast, message := []string{"--connections", "4"}, []string{"--connections", "16", "--mode", "message"}
 	cri, gzip, forward := flags(fast, "--cri"), flags(fast, "--compress", "gzip"), flags(fast, "--mode", "forward")
 	single := flags(message, "--chunk-events", "1")
 	// A fleet of agents: each connection has a tag of its own and waits for the ack of a small chunk.
 	fleet := []string{"--connections", "256", "--tags", "256", "--chunk-events", "10"}
-	return []scenario{
+	all := []scenario{
 		{name: "packed, 500 a chunk, 4 connections", send: fast, part: 100},
 		{name: "the same, gzip", send: gzip, part: 100},
 		{name: "the same, zstd", send: flags(fast, "--compress", "zstd"), part: 100},
@@ -60,6 +59,18 @@ func scenarios() []scenario {
 			name: "the same fleet at 20,000 events/s", send: flags(fleet, "--rate", "20000"), part: 10,
 			sink: "elasticsearch", output: plain,
 		},
+	}
+	all = append(all, toOthers(fast)...)
+	return append(all,
+		scenario{name: "CRI lines, without filters", send: cri, part: 100},
+		scenario{name: "CRI lines, filters: grep, cri, modify", send: cri, part: 100, filters: steps, share: true},
+	)
+}
+
+// toOthers are the ways to outputs other than Elasticsearch, of events that are sent with the flags fast.
+func toOthers(fast []string) []scenario {
+	firehose := "{type: firehose, region: eu-central-1, endpoint: SINK, delivery_stream: bench}"
+	return []scenario{
 		{name: "to Firehose, aggregated", send: fast, part: 50, sink: "firehose", output: firehose},
 		{
 			name: "to Kafka, zstd", send: fast, part: 50, sink: kafkaSink,
@@ -91,7 +102,5 @@ func scenarios() []scenario {
 				`path_style: true, ` +
 				"rotate: {max_age: 2s}}",
 		},
-		{name: "CRI lines, without filters", send: cri, part: 100},
-		{name: "CRI lines, filters: grep, cri, modify", send: cri, part: 100, filters: steps, share: true},
 	}
 }
