@@ -223,18 +223,18 @@ func (s *Queue) remove(unwanted []*segmentState) {
 func (s *Queue) tidy() {
 	if !s.cfg.Sync {
 		s.mu.Lock()
-		var h *handle
+		var h *segment.Handle
 		if n := len(s.segs); n > 0 && s.segs[n-1].w != nil {
 			h = s.segs[n-1].file
-			h.refs++
+			h.Hold()
 		}
 		s.mu.Unlock()
 		if h != nil {
-			if err := h.f.Sync(); err != nil {
+			if err := h.File.Sync(); err != nil {
 				s.log.Error().Err(err).Msg("can't sync the current segment: a power loss may take what it holds")
 			}
 			s.mu.Lock()
-			h.release()
+			h.Release()
 			s.mu.Unlock()
 		}
 	}
@@ -315,7 +315,7 @@ func (s *Queue) swap(seg *segmentState, c *segment.Contents, read segment.Reader
 	for i := range c.Entries {
 		e := &c.Entries[i]
 		for _, name := range c.Sets[e.Set] {
-			if !seg.done[s.sources[name]].has(e.Seq) {
+			if !seg.done[s.sources[name]].Has(e.Seq) {
 				wanted[e.Seq] = true
 			}
 		}

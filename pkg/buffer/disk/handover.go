@@ -54,7 +54,7 @@ func (s *Queue) Owed(ctx context.Context, yield func(*buffer.Handed) error) erro
 		h := &buffer.Handed{}
 		var owing []*source
 		for _, src := range s.sets[e.Set].sources {
-			if !seg.done[src].has(e.Seq) {
+			if !seg.done[src].Has(e.Seq) {
 				output, target := src.names()
 				h.Owes = append(h.Owes, buffer.Owing{Output: output, Target: target})
 				owing = append(owing, src)
@@ -62,7 +62,7 @@ func (s *Queue) Owed(ctx context.Context, yield func(*buffer.Handed) error) erro
 		}
 		o := newLease(seg, &e)
 		file, fresh := seg.file, s.freshOf(seg, &e)
-		file.refs++
+		file.Hold()
 		from = o.seq + 1
 		s.mu.Unlock()
 
@@ -72,7 +72,7 @@ func (s *Queue) Owed(ctx context.Context, yield func(*buffer.Handed) error) erro
 			err = yield(h)
 		} else {
 			for _, src := range owing {
-				s.unreadable(src.partition(e.Cluster), o, &e, file.f, err)
+				s.unreadable(src.partition(e.Cluster), o, &e, file.File, err)
 			}
 			s.mu.Lock()
 			stays := s.wanted(seg, o.seq, e.Set)
@@ -83,7 +83,7 @@ func (s *Queue) Owed(ctx context.Context, yield func(*buffer.Handed) error) erro
 		}
 		s.memory.Entries.Put(o.memory)
 		s.mu.Lock()
-		file.release()
+		file.Release()
 		s.mu.Unlock()
 		if err != nil {
 			return err
@@ -136,7 +136,7 @@ func (s *Queue) given(seq uint64) {
 		}
 		e := seg.entries[i]
 		for _, src := range s.sets[e.Set].sources {
-			if seg.done[src].has(e.Seq) {
+			if seg.done[src].Has(e.Seq) {
 				continue
 			}
 			l := src.partition(e.Cluster)

@@ -208,13 +208,13 @@ func (s *Queue) rewriteStuck(seg *segmentState) error {
 	defer s.exclusively(seg)()
 	s.mu.Lock()
 	contents, fresh, src := s.remapOut(seg), seg.fresh, seg.file
-	src.refs++
+	src.Hold()
 	s.mu.Unlock()
 	defer func() {
 		s.mu.Lock()
-		src.release()
+		src.Release()
 		s.mu.Unlock()
 	}()
-	_, err := s.swap(seg, contents, segment.ReadFrom(src.f, fresh))
+	_, err := s.swap(seg, contents, segment.ReadFrom(src.File, fresh))
 	return err
 }

@@ -41,21 +41,25 @@ type segmentState struct {
 	sum map[*partition]*demand
 	// liveBytes are bytes of it that are wanted, by cluster; see tenant.
 	liveBytes map[uint32]int64
-	done      map[*source]bitmap
+	done      map[*source]segment.Bits
 	dirty     map[*source]bool // done is not in state.db yet
 	// newest is when its last chunk was stored.
 	newest int64
 	// touched is when an output last finished something of it.
 	touched time.Time
 
+	writing
+	loadedIndex
+}
+
+// writing is what is known of a segment while it is written.
+type writing struct {
 	// w may be nil: sealed, or not written to any more.
 	w *segment.Writer
 	// fresh is the last chunks, by sequence number less first, that are in the journal and not in the file.
 	fresh  map[uint32][]byte
-	tails  resend.Tails // while it is written
-	oldest int          // see segment.Contents; while it is written
-
-	loadedIndex
+	tails  resend.Tails
+	oldest int // see segment.Contents
 }
 
 // loadedIndex is what is in memory of a segment while it is written or read.
@@ -64,7 +68,7 @@ type loadedIndex struct {
 	// loading is closed when somebody's load or rewrite ends; nil: nobody's.
 	loading chan struct{}
 	entries []segment.Entry
-	file    *handle
+	file    *segment.Handle
 	used    uint64 // Queue.clock when it was last read
 }
 
@@ -79,53 +83,17 @@ type demand struct {
 func (seg *segmentState) end() uint64 { return seg.first + uint64(seg.n) }
 
 func (seg *segmentState) find(seq uint64) (int, bool) {
-	return slices.BinarySearchFunc(seg.entries, seq, func(e segment.Entry, seq uint64) int {
-		switch at := seg.first + uint64(e.Seq); {
-		case at < seq:
-			return -1
-		case at > seq:
-			return 1
-		}
-		return 0
-	})
+	return segment.Find(seg.entries, seg.first, seq)
 }
 
 // bits returns what the output has finished, to be changed: it is noted as not saved.
-func (seg *segmentState) bits(src *source) bitmap {
-	b := seg.done[src]
-	if need := int(seg.n+7) / 8; len(b) < need {
-		b = append(b, make(bitmap, need-len(b))...)
+func (seg *segmentState) bits(src *source) segment.Bits {
+	b := seg.done[src].Grown(seg.n)
+	if len(b) > 0 {
 		seg.done[src] = b
 	}
 	seg.dirty[src] = true
 	return b
-}
-
-// bitmap has a bit for each sequence number of a segment. Bits past its end are zero.
-type bitmap []byte
-
-func (b bitmap) has(i uint32) bool { return int(i/8) < len(b) && b[i/8]&(1<<(i%8)) != 0 }
-func (b bitmap) set(i uint32)      { b[i/8] |= 1 << (i % 8) }
-func (b bitmap) clear(i uint32)    { b[i/8] &^= 1 << (i % 8) }
-
-// handle is an open file that is closed when the last who reads it has done so.
-type handle struct {
-	f      *os.File
-	refs   int
-	closed bool // as soon as refs is 0
-}
-
-func (h *handle) release() {
-	if h.refs--; h.refs == 0 && h.closed {
-		// Only read from.
-		_ = h.f.Close()
-	}
-}
-
-func (h *handle) close() {
-	h.closed = true
-	h.refs++
-	h.release()
 }
 
 // unload lets go of the segment's index and file.
@@ -136,7 +104,7 @@ func (seg *segmentState) unload(s *Queue) {
 	seg.loaded = false
 	s.loadedN -= len(seg.entries)
 	seg.entries = nil
-	seg.file.close()
+	seg.file.Close()
 	seg.file = nil
 }
 
@@ -144,7 +112,7 @@ func (seg *segmentState) unload(s *Queue) {
 func (s *Queue) install(seg *segmentState, entries []segment.Entry, f *os.File) {
 	seg.unload(s)
 	s.clock++
-	seg.entries, seg.file, seg.loaded, seg.used = entries, &handle{f: f}, true, s.clock
+	seg.entries, seg.file, seg.loaded, seg.used = entries, segment.NewHandle(f), true, s.clock
 	s.loadedN += len(entries)
 	s.recount(seg)
 	for {
@@ -231,19 +199,7 @@ func (s *Queue) load(seg *segmentState) {
 }
 
 // remapIn changes the numbers of names in c's entries from c's to the store's. s.mu is held.
-func (s *Queue) remapIn(c *segment.Contents) {
-	clusters, sets := make([]uint32, len(c.Clusters)), make([]uint32, len(c.Sets))
-	for i, name := range c.Clusters {
-		clusters[i] = s.clusterNumber(name)
-	}
-	for i, names := range c.Sets {
-		sets[i] = s.setNumber(names)
-	}
-	for i := range c.Entries {
-		e := &c.Entries[i]
-		e.Cluster, e.Set = clusters[e.Cluster], sets[e.Set]
-	}
-}
+func (s *Queue) remapIn(c *segment.Contents) { c.Renumber(s.clusterNumber, s.setNumber) }
 
 func (s *Queue) clusterNumber(name string) uint32 {
 	n, ok := s.numbers[name]
@@ -270,22 +226,9 @@ func (s *Queue) setNumber(names []string) uint32 {
 
 // remapOut returns contents for the index of the segment: entries with names of their own. s.mu is held.
 func (s *Queue) remapOut(seg *segmentState) *segment.Contents {
-	c := &segment.Contents{First: seg.first, Tails: seg.tails, Entries: slices.Clone(seg.entries), Oldest: seg.oldest}
-	clusters, sets := map[uint32]uint32{}, map[uint32]uint32{}
-	for i := range c.Entries {
-		e := &c.Entries[i]
-		n, ok := clusters[e.Cluster]
-		if !ok {
-			n = uint32(len(c.Clusters))
-			c.Clusters, clusters[e.Cluster] = append(c.Clusters, s.clusters[e.Cluster].name), n
-		}
-		m, ok := sets[e.Set]
-		if !ok {
-			m = uint32(len(c.Sets))
-			c.Sets, sets[e.Set] = append(c.Sets, s.sets[e.Set].names), m
-		}
-		e.Cluster, e.Set = n, m
-	}
+	c := &segment.Contents{First: seg.first, Tails: seg.tails, Oldest: seg.oldest}
+	c.AddNamed(seg.entries, func(n uint32) string { return s.clusters[n].name },
+		func(n uint32) []string { return s.sets[n].names })
 	return c
 }
 
@@ -298,7 +241,7 @@ func (s *Queue) track(seg *segmentState, entries []segment.Entry, appended bool)
 		seg.n = max(seg.n, e.Seq+1)
 		seg.newest = max(seg.newest, e.Received)
 		for _, src := range s.sets[e.Set].sources {
-			if seg.done[src].has(e.Seq) {
+			if seg.done[src].Has(e.Seq) {
 				continue
 			}
 			l := src.partition(e.Cluster)
@@ -332,7 +275,7 @@ func (s *Queue) untrackMissing(seg *segmentState, entries []segment.Entry) {
 		e := &entries[i]
 		seqs[seg.first+uint64(e.Seq)] = true
 		for _, src := range s.sets[e.Set].sources {
-			if !seg.done[src].has(e.Seq) {
+			if !seg.done[src].Has(e.Seq) {
 				l := src.partition(e.Cluster)
 				t := have[l]
 				t.add(e.Events, e.Size)
@@ -364,6 +307,6 @@ func (s *Queue) untrackMissing(seg *segmentState, entries []segment.Entry) {
 func newSegment(dirPath string, first uint64) *segmentState {
 	return &segmentState{
 		first: first, path: dirPath, sum: map[*partition]*demand{}, liveBytes: map[uint32]int64{},
-		done: map[*source]bitmap{}, dirty: map[*source]bool{},
+		done: map[*source]segment.Bits{}, dirty: map[*source]bool{},
 	}
 }

@@ -43,7 +43,7 @@ func (s *Queue) addLive(seg *segmentState, cluster uint32, n int64) {
 // wanted reports whether an output is not done with the chunk. s.mu is held.
 func (s *Queue) wanted(seg *segmentState, seq uint64, set uint32) bool {
 	for _, src := range s.sets[set].sources {
-		if !seg.done[src].has(uint32(seq - seg.first)) {
+		if !seg.done[src].Has(uint32(seq - seg.first)) {
 			return true
 		}
 	}
@@ -122,7 +122,7 @@ func (s *Queue) dropIn(t *tenant, seg *segmentState) bool {
 			continue
 		}
 		for _, src := range s.sets[e.Set].sources {
-			if seg.done[src].has(e.Seq) {
+			if seg.done[src].Has(e.Seq) {
 				continue
 			}
 			l := src.partition(e.Cluster)
@@ -213,7 +213,7 @@ func (s *Queue) Purge(output string) (gone buffer.Count) {
 	for _, seg := range s.segs {
 		bits := seg.bits(src)
 		for i := range seg.n {
-			bits.set(i)
+			bits.Set(i)
 		}
 		for l := range seg.sum {
 			if l.src == src {
@@ -223,7 +223,7 @@ func (s *Queue) Purge(output string) (gone buffer.Count) {
 		for _, l := range src.partitions {
 			for seq, o := range l.inFlight {
 				if o.seg == seg {
-					bits.clear(uint32(seq - seg.first))
+					bits.Clear(uint32(seq - seg.first))
 				}
 			}
 		}

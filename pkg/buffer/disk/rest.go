@@ -177,7 +177,7 @@ func (s *Queue) settleReplaced(from uint64) {
 			if seg.first+uint64(e.Seq) < from {
 				continue
 			}
-			value, err := segment.ReadFrom(seg.file.f, seg.fresh)(&e)
+			value, err := segment.ReadFrom(seg.file.File, seg.fresh)(&e)
 			var h chunk.Header
 			if err == nil {
 				h, err = chunk.DecodeHeader(value, parts)
@@ -209,7 +209,7 @@ func (s *Queue) settleSeq(seq uint64, set uint32) {
 	e := &seg.entries[at]
 	for _, src := range s.sets[e.Set].sources {
 		name, target := src.names()
-		if name != output && target == "" || seg.done[src].has(e.Seq) {
+		if name != output && target == "" || seg.done[src].Has(e.Seq) {
 			// What waited aside may have gone to any output.
 			continue
 		}

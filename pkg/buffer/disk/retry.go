@@ -71,7 +71,7 @@ func (s *Queue) headersFrom(from uint64, see func(*chunk.Header)) error {
 			if seg.first+uint64(e.Seq) < from {
 				continue
 			}
-			value, err := segment.ReadFrom(seg.file.f, seg.fresh)(e)
+			value, err := segment.ReadFrom(seg.file.File, seg.fresh)(e)
 			if err == nil {
 				var h chunk.Header
 				if h, err = chunk.DecodeHeader(value, parts); err == nil {

@@ -181,17 +181,17 @@ func (src *source) Next(ctx context.Context) (*event.Chunk, error) {
 		l.inFlight[o.seq] = o
 		again := l.again || o.seq < s.began
 		h, fresh := seg.file, s.freshOf(seg, &e)
-		h.refs++
+		h.Hold()
 		s.mu.Unlock()
 
 		src.beat.Disk(src.reading)
 		err := s.fill(o, h, &e, fresh)
 		src.beat.Rest()
 		if err != nil {
-			s.unreadable(l, o, &e, h.f, err)
+			s.unreadable(l, o, &e, h.File, err)
 		}
 		s.mu.Lock()
-		h.release()
+		h.Release()
 		s.mu.Unlock()
 		if err == nil {
 			o.chunk.Again = again
@@ -275,7 +275,7 @@ func (l *partition) newest(since int64) (*segmentState, int) {
 
 // wants reports whether the partition is not done with the chunk.
 func (l *partition) wants(seg *segmentState, e *segment.Entry) bool {
-	return e.Cluster == l.number && !seg.done[l.src].has(e.Seq) && l.src.s.sets[e.Set].has(l.src)
+	return e.Cluster == l.number && !seg.done[l.src].Has(e.Seq) && l.src.s.sets[e.Set].has(l.src)
 }
 
 // handed reports whether the chunk was handed out before its turn, and is not finished.
@@ -337,7 +337,7 @@ func (l *partition) peek(seg *segmentState) (int, bool) {
 	i := sort.Search(len(seg.entries), func(i int) bool { return uint64(seg.entries[i].Seq) >= from })
 	for ; i < len(seg.entries); i++ {
 		e := &seg.entries[i]
-		if e.Cluster == l.number && !done.has(e.Seq) && l.src.s.sets[e.Set].has(l.src) &&
+		if e.Cluster == l.number && !done.Has(e.Seq) && l.src.s.sets[e.Set].has(l.src) &&
 			!l.handed(seg.first+uint64(e.Seq)) {
 			return i, true
 		}
@@ -355,10 +355,10 @@ func (s *Queue) freshOf(seg *segmentState, e *segment.Entry) []byte {
 }
 
 // fill reads the chunk of e into o. value is what freshOf has returned.
-func (s *Queue) fill(o *lease, h *handle, e *segment.Entry, value []byte) error {
+func (s *Queue) fill(o *lease, h *segment.Handle, e *segment.Entry, value []byte) error {
 	var err error
 	if value == nil {
-		value, err = segment.ReadChunk(h.f, e, s.memory.Values.Get())
+		value, err = segment.ReadChunk(h.File, e, s.memory.Values.Get())
 	}
 	defer func() { s.memory.Values.Put(value) }()
 	if err != nil {
@@ -387,7 +387,7 @@ func (s *Queue) finish(l *partition, o *lease) {
 		if t.sub(o.events, o.size); t.chunks == 0 {
 			delete(seg.sum, l)
 		}
-		seg.bits(l.src).set(uint32(o.seq - seg.first))
+		seg.bits(l.src).Set(uint32(o.seq - seg.first))
 		if !s.wanted(seg, o.seq, o.set) {
 			s.addLive(seg, l.number, -int64(o.size))
 		}

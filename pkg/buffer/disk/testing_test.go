@@ -216,7 +216,7 @@ func wantedOf(s *Queue, seg *segmentState) map[string]int64 {
 	want := map[string]int64{}
 	for _, e := range seg.entries {
 		for _, src := range s.sets[e.Set].sources {
-			if !seg.done[src].has(e.Seq) {
+			if !seg.done[src].Has(e.Seq) {
 				want[s.clusters[e.Cluster].name] += int64(e.Size)
 				break
 			}

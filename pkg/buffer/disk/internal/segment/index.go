@@ -126,6 +126,42 @@ func (b *builder) set(outputs []string) uint32 {
 	return n
 }
 
+// Renumber changes the numbers of names in c's entries from c's own to those that cluster and set return for them.
+func (c *Contents) Renumber(cluster func(name string) uint32, set func(outputs []string) uint32) {
+	clusters, sets := make([]uint32, len(c.Clusters)), make([]uint32, len(c.Sets))
+	for i, name := range c.Clusters {
+		clusters[i] = cluster(name)
+	}
+	for i, names := range c.Sets {
+		sets[i] = set(names)
+	}
+	for i := range c.Entries {
+		e := &c.Entries[i]
+		e.Cluster, e.Set = clusters[e.Cluster], sets[e.Set]
+	}
+}
+
+// AddNamed adds copies of entries to c, which has none, with numbers of its own for the names that cluster and set
+// return for theirs: only those that the entries have.
+func (c *Contents) AddNamed(entries []Entry, cluster func(n uint32) string, set func(n uint32) []string) {
+	c.Entries = slices.Clone(entries)
+	clusters, sets := map[uint32]uint32{}, map[uint32]uint32{}
+	for i := range c.Entries {
+		e := &c.Entries[i]
+		n, ok := clusters[e.Cluster]
+		if !ok {
+			n = uint32(len(c.Clusters))
+			c.Clusters, clusters[e.Cluster] = append(c.Clusters, cluster(e.Cluster)), n
+		}
+		m, ok := sets[e.Set]
+		if !ok {
+			m = uint32(len(c.Sets))
+			c.Sets, sets[e.Set] = append(c.Sets, set(e.Set)), m
+		}
+		e.Cluster, e.Set = n, m
+	}
+}
+
 // SetKey returns what tells sets of outputs apart, as a key of maps.
 func SetKey(outputs []string) string { return strings.Join(outputs, "\x00") }
 
