@@ -140,6 +140,11 @@ func table() []row {
 			"an engine knows its contract, its servers, its dead letters and what resends are",
 		},
 		{
+			"pkg/buffer/jetstream/internal/setup", with("pkg/buffer", "pkg/buffer/jetstream/internal/link"),
+			"what is to be on the servers knows the configuration and the connection",
+		},
+		{"pkg/buffer/jetstream/internal/sealing", with("pkg/buffer/chunk"), "a message knows chunks"},
+		{
 			"pkg/buffer/jetstream/internal/*",
 			with("pkg/buffer", "pkg/buffer/jetstream/internal/ledger", "pkg/buffer/jetstream/internal/subject",
 				"pkg/deadletter", "internal/format"),

@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/sealing"
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/resend"
@@ -103,7 +104,7 @@ func (b *batch) Add(entries []byte, events int, nanos bool) {
 		return
 	}
 	if most := b.q.maxPiece(); len(entries) > most {
-		err := cut(entries, most, func(part []byte, n int) {
+		err := sealing.Cut(entries, most, func(part []byte, n int) {
 			b.pack(part, first, n)
 			first += n
 		})
@@ -239,7 +240,7 @@ func (b *batch) Commit(ctx context.Context) error {
 func (q *Queue) enter() error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.state.closed {
+	if q.closed {
 		return buffer.ErrClosed
 	}
 	q.waiting++

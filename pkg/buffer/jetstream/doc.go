@@ -36,5 +36,5 @@
 //
 // Each process tells the others each second what it has counted; Stats adds that up. Limits hold for the sum, so that
 // processes together may pass one by what they store in a second or two. Where a process dies before it has told, the
-// servers' own count is believed, once nothing has moved for settleAfter.
+// servers' own count is believed, once nothing has moved for a while: see package account.
 package jetstream

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/sealing"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/subject"
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
@@ -218,7 +219,7 @@ func TestPieces(t *testing.T) {
 		first, key := 0, event.PartKeyOfChunk("c", "t", "id")
 		for c, _ := e.next(b, 2*ackWait); c != nil; c, _ = e.next(b, 2*ackWait) {
 			if len(c.Parts) != 1 || c.Parts[0].First != first || c.Parts[0].Key != key ||
-				len(c.Entries) > maxPieceSize {
+				len(c.Entries) > sealing.MaxPieceSize {
 				t.Errorf("%d bytes with parts %+v, want the first event to be %d", len(c.Entries), c.Parts, first)
 			}
 			first += c.Events
@@ -229,35 +230,6 @@ func TestPieces(t *testing.T) {
 			t.Errorf("%d of 100 events, %d of %d bytes", first, len(got), len(all))
 		}
 	})
-}
-
-func TestCut(t *testing.T) {
-	start := []byte("\x92\x92\xd7\x00\xff\xff\xff\xff\x00\x00\x00\x00\x81\xa1g\x01\x80")
-	group := slices.Concat(start, entries(6, 100), []byte(event.GroupEnd), entries(2, 100))
-	events := 0
-	err := cut(group, 400, func(piece []byte, n int) {
-		c := event.Chunk{Entries: slices.Clone(piece), Events: n}
-		it, ev, got := c.Iterator(), event.Event{}, 0
-		for it.Next(&ev) {
-			if grouped := events+got < 6; grouped != (ev.Group != nil) {
-				t.Errorf("event %d is in group %q", events+got, ev.Group)
-			}
-			got++
-		}
-		if it.Err() != nil || got != n || len(piece) > 400 {
-			t.Errorf("%d events of %d in %d bytes: %v", got, n, len(piece), it.Err())
-		}
-		events += n
-	})
-	if err != nil || events != 8 {
-		t.Errorf("%d events: %v", events, err)
-	}
-	if err := cut(entries(1, 1000), 400, func([]byte, int) {}); !errors.Is(err, errOneEvent) {
-		t.Errorf("an event that is too large: %v", err)
-	}
-	if err := cut([]byte("\xc1"), 400, func([]byte, int) {}); err == nil {
-		t.Error("bytes that are no events are cut")
-	}
 }
 
 // The servers are away at the start, later, and while something is being stored: no ack, and it goes on by itself.
@@ -549,21 +521,4 @@ func TestStreamFull(t *testing.T) {
 			t.Errorf("delivered %q", got)
 		}
 	})
-}
-
-func TestAtLeast(t *testing.T) {
-	for _, tc := range []struct {
-		version, least string
-		want           bool
-	}{
-		{"2.15.3", "2.10.0", true},
-		{"2.10.0", "2.10.0", true},
-		{"2.9.25", "2.10.0", false},
-		{"3.0.0-dev", "2.10.0", true},
-		{"", "2.10.0", false},
-	} {
-		if got := atLeast(tc.version, tc.least); got != tc.want {
-			t.Errorf("%s at least %s: %v", tc.version, tc.least, got)
-		}
-	}
 }

@@ -15,7 +15,9 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/format"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/account"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/ledger"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/sealing"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/subject"
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
@@ -50,7 +52,8 @@ func (q *Queue) Owed(ctx context.Context, yield func(*buffer.Handed) error) erro
 		seq = m.Sequence
 		place, ok := subject.Parse(q.chunks(), m.Subject)
 		if !ok {
-			return fmt.Errorf("message %d of stream %s has the subject %s, which is no chunk's", seq, q.chunks(), m.Subject)
+			return fmt.Errorf("message %d of stream %s has the subject %s, which is no chunk's", seq, q.chunks(),
+				m.Subject)
 		}
 		l := &lease{
 			p: &partition{src: &source{q: q}, place: place, subject: m.Subject}, seq: seq, data: m.Data, again: true,
@@ -162,7 +165,7 @@ func (q *Queue) Adopt(ctx context.Context, from [16]byte, chunks []buffer.Handed
 	if err != nil {
 		return err
 	}
-	s := &sealed{need: need{}}
+	s := &sealed{need: account.Need{}}
 	last := done
 	for i := range chunks {
 		if h := &chunks[i]; h.Seq > done.seq {
@@ -179,7 +182,7 @@ func (q *Queue) Adopt(ctx context.Context, from [16]byte, chunks []buffer.Handed
 	short := q.short(s.need)
 	q.mu.Unlock()
 	if short != nil {
-		return fmt.Errorf("%w: %s", buffer.ErrFull, short.why)
+		return fmt.Errorf("%w: %s", buffer.ErrFull, short.Why)
 	}
 	if err := q.put(ctx, s, false); err != nil {
 		return fmt.Errorf("adopt %d chunks: %w", len(s.messages), err)
@@ -201,7 +204,7 @@ func (q *Queue) sealHanded(s *sealed, from [16]byte, h *buffer.Handed) error {
 	return q.sealParts(h.Entries, h.Parts, func(entries []byte, parts []event.Part, first int) {
 		head := chunk.Header{
 			Received: h.Received.UnixNano(), Raw: len(entries), Cluster: h.Cluster, Tag: h.Tag, Source: h.Source,
-			NewTag: h.NewTag, Parts: keptParts(parts, flags),
+			NewTag: h.NewTag, Parts: sealing.Kept(parts, flags),
 		}
 		for _, p := range parts {
 			head.Events += p.Events

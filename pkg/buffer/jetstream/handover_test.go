@@ -23,21 +23,24 @@ func TestAdopt(t *testing.T) {
 		chunk := func(seq uint64, text string, owes ...buffer.Owing) buffer.Handed {
 			return buffer.Handed{
 				Chunk: event.Chunk{
-					Seq: seq, Cluster: "c", Tag: "t", Received: time.Unix(1_700_000_000, 5), Events: 1, Entries: []byte(text),
-					Parts: []event.Part{{Key: [16]byte{byte(seq)}, First: 3, Events: 1}},
+					Seq: seq, Cluster: "c", Tag: "t", Received: time.Unix(1_700_000_000, 5), Events: 1,
+					Entries: []byte(text),
+					Parts:   []event.Part{{Key: [16]byte{byte(seq)}, First: 3, Events: 1}},
 				},
 				Owes: owes,
 			}
 		}
 		chunks := []buffer.Handed{
-			chunk(4, "1", buffer.Owing{Output: "o"}, buffer.Owing{Output: "p"}), chunk(9, "2", buffer.Owing{Output: "o"}),
+			chunk(4, "1", buffer.Owing{Output: "o"}, buffer.Owing{Output: "p"}),
+			chunk(9, "2", buffer.Owing{Output: "o"}),
 			chunk(12, "3", buffer.Owing{Output: "o", Target: "i"}),
 		}
 		for _, q := range []*Queue{a, b, a} {
 			if err := q.Adopt(t.Context(), from, chunks); err != nil {
 				t.Fatal(err)
 			}
-			if err := q.AdoptLetters(t.Context(), from, []deadletter.Letter{{ID: 5, Reason: "r", Entry: []byte("x")}}); err != nil {
+			letters := []deadletter.Letter{{ID: 5, Reason: "r", Entry: []byte("x")}}
+			if err := q.AdoptLetters(t.Context(), from, letters); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -8,43 +8,33 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/seed-afc6a195/aggregator/pkg/buffer"
-	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/ledger"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/account"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/members"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/setup"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/subject"
 )
 
 const (
 	// keepEvery is how often the keeper asks the servers what waits, and tells the group what was counted.
 	keepEvery = time.Second
-	// settleAfter is how many times in a row the servers must have counted otherwise than the group, with nothing
-	// moving, before they are believed: what is under way is counted a moment later.
-	settleAfter = 5
 	// forgetEvery is how often who ended long ago is forgotten.
 	forgetEvery = time.Minute
 )
 
 // keeper is what the keeper remembers from turn to turn.
 type keeper struct {
-	failed   int       // turns in a row in which the servers did not do what was asked
-	told     []byte    // the table that was told last
-	toldAt   time.Time // and when
-	forgot   time.Time
-	suspects map[subject.Place]suspect
-}
-
-// suspect is a place where the servers count otherwise than the group.
-type suspect struct {
-	stored int64
-	counts ledger.Counts
-	turns  int
+	failed int       // turns in a row in which the servers did not do what was asked
+	told   []byte    // the table that was told last
+	toldAt time.Time // and when
+	forgot time.Time
+	audit  *account.Audit
 }
 
 // keep looks after the stream and the group until the queue closes.
 func (q *Queue) keep() {
 	t := time.NewTicker(keepEvery)
 	defer t.Stop()
-	k := &keeper{suspects: map[subject.Place]suspect{}}
+	k := &keeper{audit: account.NewAudit()}
 	for {
 		q.beat.Turn()
 		q.turn(k)
@@ -89,7 +79,7 @@ func (q *Queue) turn(k *keeper) {
 	stored, err := q.stored(ctx)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		q.log.Error().Str("stream", q.chunks()).Msg("the stream is gone, and with it all that waited: it is made anew")
-		err = q.stream(ctx)
+		err = q.setup().Stream(ctx)
 	}
 	if err == nil {
 		err = q.tellGroup(ctx, k)
@@ -120,33 +110,26 @@ var errNoServer = errors.New("no server of buffer.jetstream.urls can be reached"
 
 // prepare makes what is missing on the servers, and reads what the group has counted.
 func (q *Queue) prepare(ctx context.Context) error {
-	if !q.nc().IsConnected() {
-		t := time.NewTicker(10 * time.Millisecond)
-		defer t.Stop()
-		for !q.nc().IsConnected() {
-			select {
-			case <-t.C:
-			case <-ctx.Done():
-				return errNoServer
-			}
-		}
+	if !q.link.AwaitConnected(ctx) {
+		return errNoServer
 	}
-	if v := q.nc().ConnectedServerVersion(); !atLeast(v, oldestServer) {
-		return fmt.Errorf("server %s has version %s: %w", q.nc().ConnectedUrlRedacted(), v, errTooOld)
+	if err := setup.Version(q.nc()); err != nil {
+		return err
 	}
-	if err := q.stream(ctx); err != nil {
+	servers := q.setup()
+	if err := servers.Stream(ctx); err != nil {
 		return err
 	}
 	if err := q.dead.Prepare(ctx); err != nil {
 		return err
 	}
-	kv, err := q.members(ctx)
+	kv, err := servers.Members(ctx)
 	if err != nil {
 		return err
 	}
 	w, err := kv.WatchAll(q.ctx)
 	if err != nil {
-		return fmt.Errorf("watch key-value bucket %s: %w", q.bucket(), err)
+		return fmt.Errorf("watch key-value bucket %s: %w", servers.Bucket(), err)
 	}
 	if err := q.catchUp(ctx, w); err != nil {
 		return err
@@ -157,8 +140,7 @@ func (q *Queue) prepare(ctx context.Context) error {
 	}
 	others := q.group.Others()
 	q.mu.Lock()
-	q.baseline = others.Clone()
-	q.learn(others)
+	q.book.Begin(others)
 	q.ready = true
 	q.wakeAll()
 	q.mu.Unlock()
@@ -181,7 +163,7 @@ func (q *Queue) catchUp(ctx context.Context, w jetstream.KeyWatcher) error {
 		case <-ctx.Done():
 			// What it held is gone with it.
 			_ = w.Stop()
-			return fmt.Errorf("read key-value bucket %s: %w", q.bucket(), ctx.Err())
+			return fmt.Errorf("read key-value bucket %s: %w", q.setup().Bucket(), ctx.Err())
 		}
 	}
 }
@@ -242,7 +224,7 @@ func (q *Queue) discover(stored map[subject.Place]int64) {
 // tellGroup tells the others what was counted, where that has changed, or they would miss this process.
 func (q *Queue) tellGroup(ctx context.Context, k *keeper) error {
 	q.mu.Lock()
-	table := q.own.Append(nil)
+	table := q.book.Own().Append(nil)
 	q.mu.Unlock()
 	if string(table) == string(k.told) && time.Since(k.toldAt) < members.HeartbeatEvery && !q.group.Untold() {
 		return nil
@@ -257,7 +239,7 @@ func (q *Queue) tellGroup(ctx context.Context, k *keeper) error {
 // publishSelf tells the others what was counted.
 func (q *Queue) publishSelf(ctx context.Context, ended bool) error {
 	q.mu.Lock()
-	table := q.own.Clone()
+	table := q.book.Own().Clone()
 	ready := q.ready
 	q.mu.Unlock()
 	if !ready {
@@ -269,77 +251,22 @@ func (q *Queue) publishSelf(ctx context.Context, ended bool) error {
 // compare believes the servers where they count otherwise than the group for a while in which nothing moves: a process
 // has died before it told what it had counted last.
 func (q *Queue) compare(ctx context.Context, k *keeper, stored map[subject.Place]int64) {
-	wrong := map[subject.Place]int64{}
 	q.mu.Lock()
-	places := map[subject.Place]bool{}
-	q.places(func(p subject.Place) { places[p] = true })
-	for p := range stored {
-		places[p] = true
-	}
-	for p := range places {
-		var sum ledger.Counts
-		for _, t := range []ledger.Table{q.own, q.others} {
-			if c := t[p]; c != nil {
-				for i := range sum {
-					sum[i] = ledger.Plus(sum[i], c[i], 1)
-				}
-			}
-		}
-		pending := sum.Pending()
-		empty := pending.Chunks == 0 && (pending.Events != 0 || pending.Bytes != 0)
-		s := k.suspects[p]
-		switch {
-		case pending.Chunks == stored[p] && !empty:
-			delete(k.suspects, p)
-			continue
-		case s.stored != stored[p] || s.counts != sum:
-			s = suspect{stored: stored[p], counts: sum}
-		}
-		s.turns++
-		k.suspects[p] = s
-		if s.turns >= settleAfter {
-			wrong[p] = stored[p]
-		}
-	}
+	wrong := k.audit.Compare(q.book, stored)
 	q.mu.Unlock()
 	if len(wrong) == 0 {
 		return
 	}
-	err := q.group.Adjust(ctx, func(t ledger.Table) {
-		for p, n := range wrong {
-			sum := k.suspects[p].counts
-			correct(t.At(p), sum.Pending(), n)
-		}
-	})
+	err := q.group.Adjust(ctx, wrong.Apply)
 	if err != nil {
 		// Another process has done it, or it is tried again.
 		return
 	}
-	clear(k.suspects)
+	k.audit.Settled()
 	others := q.group.Others()
 	q.mu.Lock()
 	q.learn(others)
 	q.mu.Unlock()
-}
-
-// correct makes what is pending fit the number of chunks that the servers have.
-func correct(c *ledger.Counts, pending buffer.Count, stored int64) {
-	if stored > pending.Chunks {
-		more := buffer.Count{Chunks: stored - pending.Chunks, Events: stored - pending.Chunks}
-		if pending.Chunks > 0 {
-			more.Events = pending.Events * more.Chunks / pending.Chunks
-			more.Bytes = pending.Bytes * more.Chunks / pending.Chunks
-		}
-		c[ledger.Found] = ledger.Plus(c[ledger.Found], more, 1)
-		return
-	}
-	fewer := pending
-	if stored > 0 {
-		fewer.Chunks = pending.Chunks - stored
-		fewer.Events = pending.Events * fewer.Chunks / pending.Chunks
-		fewer.Bytes = pending.Bytes * fewer.Chunks / pending.Chunks
-	}
-	c[ledger.Done] = ledger.Plus(c[ledger.Done], fewer, 1)
 }
 
 // trouble logs what did not work and is tried again, once a minute.
@@ -347,7 +274,7 @@ func (q *Queue) trouble(err error) {
 	if q.ctx.Err() != nil {
 		return
 	}
-	err = q.whyNot(err)
+	err = q.link.WhyNot(err)
 	if ok, leftOut := q.every.Allow("trouble", "", 1, time.Now()); ok {
 		q.log.Warn().Err(err).Uint64("left_out", leftOut).
 			Msg("the queue's servers do not do what is asked: trying again")
@@ -359,7 +286,7 @@ func (q *Queue) report(err error) {
 	if q.ctx.Err() != nil {
 		return
 	}
-	err = q.whyNot(err)
+	err = q.link.WhyNot(err)
 	if err != nil {
 		err = fmt.Errorf("nothing can be stored in JetStream: %w", err)
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -15,20 +14,15 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/fair"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/acks"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/ledger"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/subject"
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
-// What a consumer is told of a message that it has handed out.
-const (
-	ack      = "+ACK" // it is finished
-	nak      = "-NAK" // others may have it at once
-	progress = "+WPI" // it is still being worked on
-	// nakLater gives it back for a while, in nanoseconds.
-	nakLater = `-NAK {"delay": 30000000000}`
-)
+// ackMark begins what comes to the inbox of acks.
+const ackMark = "ack."
 
 // ackWait is how long the servers wait for word of a message that they have handed out before others get it: so long it
 // takes after a process has died. Word is sent once the last is a third of that old, which is looked at an eighth of
@@ -174,7 +168,7 @@ func (src *source) setAside(l *lease, err error) {
 	l.p.opening--
 	delete(src.mine, l.seq)
 	if errors.Is(err, format.ErrUnknown) {
-		q.send(l.reply, nakLater)
+		q.acks.Send(l.reply, acks.NakLater)
 		if ok, _ := q.every.Allow("newer", l.p.subject, 1, time.Now()); ok {
 			q.log.Warn().Err(err).Str("subject", l.p.subject).Uint64("message", l.seq).
 				Msg("a newer version has stored this: it waits for one that can read it")
@@ -190,123 +184,11 @@ func (src *source) setAside(l *lease, err error) {
 	}})
 	q.mu.Lock()
 	if kept != nil {
-		q.send(l.reply, nakLater)
+		q.acks.Send(l.reply, acks.NakLater)
 		return
 	}
 	q.count(l.p.place, ledger.Lost, l.count)
-	q.send(l.reply, ack)
-}
-
-// word is something that a server is told, or asked for, without waiting for an answer.
-type word struct {
-	subject, reply string
-	data           string
-}
-
-// send tells a consumer something of a message. q.mu is held.
-func (q *Queue) send(reply, what string) {
-	w := word{subject: reply, data: what}
-	if what == ack && len(q.unconfirmed) < maxUnconfirmed {
-		q.acks++
-		token := strconv.FormatUint(q.acks, 36)
-		w.reply = q.inboxes() + ackMark + token
-		q.unconfirmed[token] = unconfirmed{word: w, at: time.Now()}
-	}
-	q.say(w)
-}
-
-// unconfirmed is word that a message is finished, until the servers have confirmed it: it is lost where the one dies
-// that it was sent to, and then others would get the message too.
-type unconfirmed struct {
-	word
-	// at is when it was said last.
-	at    time.Time
-	times int // it was said again
-}
-
-const (
-	// ackMark begins what comes to the inbox of acks.
-	ackMark = "ack."
-	// maxUnconfirmed bounds how many acks may be unconfirmed. Those beyond are sent once.
-	maxUnconfirmed = 1 << 16
-	// maxInsist is how often an ack is said again.
-	maxInsist = 20
-)
-
-// confirmed notes that the servers have kept that a message is finished. q.mu is held.
-func (q *Queue) confirmed(token string) {
-	if delete(q.unconfirmed, token); len(q.unconfirmed) == 0 && q.allConfirmed != nil {
-		close(q.allConfirmed)
-		q.allConfirmed = nil
-	}
-}
-
-// insist says again what was not confirmed for long. q.mu is held.
-func (q *Queue) insist(now time.Time) {
-	for token, u := range q.unconfirmed {
-		if now.Sub(u.at) <= q.lease/4 {
-			continue
-		}
-		if u.times++; u.times > maxInsist {
-			// They know nothing of it any more.
-			q.confirmed(token)
-			continue
-		}
-		u.at = now
-		q.unconfirmed[token] = u
-		q.say(u.word)
-	}
-}
-
-// awaitConfirmed waits until the servers have confirmed all, or do not answer.
-func (q *Queue) awaitConfirmed() {
-	q.mu.Lock()
-	q.insist(time.Now().Add(q.lease))
-	all := make(chan struct{})
-	if q.allConfirmed = all; len(q.unconfirmed) == 0 {
-		close(all)
-	}
-	q.mu.Unlock()
-	q.sendWords()
-	t := time.NewTimer(requestWithin)
-	defer t.Stop()
-	select {
-	case <-all:
-	case <-t.C:
-	}
-}
-
-// say has the speaker send a word. q.mu is held.
-func (q *Queue) say(w word) {
-	q.words = append(q.words, w)
-	select {
-	case q.spoken <- struct{}{}:
-	default:
-	}
-}
-
-// speak sends words until the queue closes, so that nobody who holds q.mu waits for the network.
-func (q *Queue) speak() {
-	for {
-		select {
-		case <-q.spoken:
-			q.sendWords()
-		case <-q.ctx.Done():
-			return
-		}
-	}
-}
-
-// sendWords sends what there is to say. What the connection doesn't take is said again, where it has to be confirmed,
-// or asked for again.
-func (q *Queue) sendWords() {
-	q.mu.Lock()
-	words := q.words
-	q.words = nil
-	q.mu.Unlock()
-	for _, w := range words {
-		_ = q.nc().PublishMsg(&nats.Msg{Subject: w.subject, Reply: w.reply, Data: []byte(w.data)}) // as above
-	}
+	q.acks.Send(l.reply, acks.Ack)
 }
 
 // touch keeps alive what this process works on, and gives to others what nobody here asks for. It waits for no answer.
@@ -316,7 +198,7 @@ func (q *Queue) touch(now time.Time) {
 	if !q.nc().IsConnected() {
 		return
 	}
-	q.insist(now)
+	q.acks.Insist(now)
 	for _, src := range q.sources {
 		for _, l := range src.out {
 			q.keepAlive(l, now)
@@ -336,7 +218,7 @@ func (q *Queue) touch(now time.Time) {
 
 func (q *Queue) keepAlive(l *lease, now time.Time) {
 	if now.Sub(l.touched) > q.lease/3 {
-		q.send(l.reply, progress)
+		q.acks.Send(l.reply, acks.Progress)
 		l.touched = now
 	}
 }
@@ -345,7 +227,7 @@ func (q *Queue) keepAlive(l *lease, now time.Time) {
 func (p *partition) giveBack() {
 	for _, l := range p.ready {
 		delete(p.src.mine, l.seq)
-		p.src.q.send(l.reply, nak)
+		p.src.q.acks.Send(l.reply, acks.Nak)
 	}
 	p.ready, p.readyBytes = nil, 0
 	p.src.ring.Remove(&p.turn)
@@ -382,7 +264,7 @@ func (q *Queue) giveUp() {
 	if !q.nc().IsConnected() {
 		return
 	}
-	q.awaitConfirmed()
+	q.acks.AwaitConfirmed(requestWithin)
 	// What is on its way must arrive, so that it is given back too.
 	gone := make(chan struct{})
 	q.inbox.SetClosedHandler(func(string) { close(gone) })
@@ -397,14 +279,14 @@ func (q *Queue) giveUp() {
 	q.mu.Lock()
 	for _, src := range q.sources {
 		for _, l := range src.out {
-			q.send(l.reply, nak)
+			q.acks.Send(l.reply, acks.Nak)
 		}
 		for _, p := range src.partitions {
 			p.giveBack()
 		}
 	}
 	q.mu.Unlock()
-	q.sendWords()
+	q.acks.Flush()
 	// If it does not arrive, the leases run out.
 	_ = q.nc().FlushTimeout(requestWithin)
 }

@@ -96,13 +96,12 @@ func (e *engine) pod(name string) *Queue {
 // kill ends a queue as the end of its process does: nobody is told.
 func kill(q *Queue) {
 	q.mu.Lock()
-	q.state.closed = true
+	q.closed = true
 	q.wakeAll()
 	q.mu.Unlock()
 	q.outlet.Load().Close()
 	q.cancel()
-	q.nc().Close()
-	<-q.connector.closed
+	q.link.Close()
 	q.tasks.Wait()
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/acks"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/ledger"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/subject"
 )
@@ -60,7 +61,7 @@ func (q *Queue) inboxes() string { return "_INBOX." + hex.EncodeToString(q.proce
 
 // pull asks for what may wait in the source's partitions. q.mu is held.
 func (q *Queue) pull(src *source) {
-	if !q.ready || q.state.closed {
+	if !q.ready || q.closed {
 		return
 	}
 	now := time.Now()
@@ -81,10 +82,7 @@ func (q *Queue) pull(src *source) {
 		p.pulling, p.heard, p.left, p.room = true, now, fetchChunks, max(fetchBytes, p.more)
 		body := fmt.Sprintf(`{"expires":%d,"batch":%d,"max_bytes":%d,"idle_heartbeat":%d}`, fetchFor, p.left, p.room,
 			fetchBeat)
-		q.say(word{
-			subject: "$JS.API.CONSUMER.MSG.NEXT." + q.chunks() + "." + p.durable,
-			reply:   p.inbox, data: body,
-		})
+		q.acks.Request("$JS.API.CONSUMER.MSG.NEXT."+q.chunks()+"."+p.durable, p.inbox, body)
 	}
 }
 
@@ -143,7 +141,7 @@ func (q *Queue) arrive(m *nats.Msg) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if token, ok := strings.CutPrefix(m.Subject, q.inboxes()+ackMark); ok {
-		q.confirmed(token)
+		q.acks.Confirmed(token)
 		return
 	}
 	p := q.pullers[m.Subject]
@@ -168,11 +166,11 @@ func (q *Queue) arrive(m *nats.Msg) {
 	}
 	switch {
 	case p.src.settled.known[l.seq]:
-		q.send(l.reply, ack)
+		q.acks.Send(l.reply, acks.Ack)
 	case l.seq <= p.purged && p.src.mine[l.seq] == nil:
 		q.forgetLate(l)
-	case q.state.closed:
-		q.send(l.reply, nak)
+	case q.closed:
+		q.acks.Send(l.reply, acks.Nak)
 	case p.src.has(l):
 		// It took longer than the servers waited. Whoever holds it goes on.
 	default:
@@ -269,5 +267,5 @@ func (q *Queue) dropOldest(ctx context.Context, place subject.Place) bool {
 func (q *Queue) drop(l *lease) {
 	l.count.Events = eventsOf(l.data)
 	q.count(l.p.place, ledger.Dropped, l.count)
-	q.send(l.reply, ack)
+	q.acks.Send(l.reply, acks.Ack)
 }

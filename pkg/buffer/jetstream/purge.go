@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/acks"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/ledger"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/subject"
 )
@@ -26,7 +27,7 @@ func (q *Queue) PurgeWaiting(output, target string) buffer.Count {
 func (q *Queue) purge(n sourceName) (gone buffer.Count) {
 	q.mu.Lock()
 	var places []subject.Place
-	q.places(func(p subject.Place) {
+	q.book.Places(func(p subject.Place) {
 		if (sourceName{p.Output, p.Target}) == n {
 			places = append(places, p)
 		}
@@ -63,7 +64,7 @@ func (q *Queue) purgePlace(place subject.Place) (gone buffer.Count, err error) {
 	}
 	q.mu.Lock()
 	ready, held := q.forgetReady(place, upTo)
-	before := q.pending(place)
+	before := q.book.Pending(place)
 	q.mu.Unlock()
 	if err = stream.Purge(ctx, jetstream.WithPurgeSubject(of), jetstream.WithPurgeSequence(upTo+1)); err != nil {
 		return ready, fmt.Errorf("purge %s: %w", of, err)
@@ -122,7 +123,7 @@ func (q *Queue) forgetReady(place subject.Place, upTo uint64) (ready, held buffe
 		ready = ledger.Plus(ready, l.count, 1)
 		delete(src.mine, l.seq)
 		p.readyBytes -= l.size()
-		q.send(l.reply, ack)
+		q.acks.Send(l.reply, acks.Ack)
 	}
 	p.ready = left
 	q.count(place, ledger.Purged, ready)
@@ -138,7 +139,7 @@ func (q *Queue) forgetReady(place subject.Place, upTo uint64) (ready, held buffe
 func (q *Queue) forgetLate(l *lease) {
 	l.count.Events = eventsOf(l.data)
 	q.count(l.p.place, ledger.Purged, l.count)
-	q.send(l.reply, ack)
+	q.acks.Send(l.reply, acks.Ack)
 }
 
 // barrierMark begins what comes to the inbox of barriers.

@@ -22,8 +22,11 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/logevery"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/acks"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/link"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/members"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/publish"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/setup"
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	letters "github.com/seed-afc6a195/aggregator/pkg/deadletter/jetstream"
 	"github.com/seed-afc6a195/aggregator/pkg/metric"
@@ -46,8 +49,7 @@ type Options struct {
 
 // Queue is a buffer.Queue in a stream, and one process of a buffer.Group.
 type Queue struct {
-	setup
-	connector
+	remote
 	identity
 	memory
 	state
@@ -65,13 +67,18 @@ type Queue struct {
 	// numbers counts what is stored, for ids that nothing else makes.
 	numbers atomic.Uint64
 
-	ctx    context.Context //nolint:containedctx // of what the queue does by itself; ends with Close
+	background
+	acks  *acks.Sender
+	inbox *nats.Subscription
+	lease time.Duration // how long the servers wait for word of what they have handed out
+}
+
+// background is what the queue does by itself.
+type background struct {
+	ctx    context.Context //nolint:containedctx // ends with Close
 	cancel context.CancelFunc
 	tasks  sync.WaitGroup
 	kicked chan struct{} // the keeper is to turn now
-	spoken chan struct{} // there are words to be sent
-	inbox  *nats.Subscription
-	lease  time.Duration // how long the servers wait for word of what they have handed out
 }
 
 // identity is who this process is.
@@ -116,22 +123,22 @@ func Open(ctx context.Context, cfg buffer.Config, o Options) (*Queue, error) {
 	err = q.prepare(first)
 	cancel()
 	var different *DifferentError
-	if errors.As(err, &different) || errors.Is(err, errTooOld) || ctx.Err() != nil {
+	if errors.As(err, &different) || errors.Is(err, setup.ErrTooOld) || ctx.Err() != nil {
 		q.release()
 		return nil, err
 	}
 	q.report(err)
 	q.tasks.Go(q.keep)
-	q.tasks.Go(q.speak)
+	q.tasks.Go(func() { q.acks.Run(q.ctx) })
 	q.tasks.Go(q.keepLeases)
 	return q, nil
 }
 
 func newQueue(cfg buffer.Config, o *Options, packer *chunk.Packer) *Queue {
 	q := &Queue{
-		setup: setup{cfg: cfg}, memory: memory{packer: packer}, log: o.Log, now: o.Now, kicked: make(chan struct{}, 1),
-		spoken: make(chan struct{}, 1), lease: cmp.Or(o.lease, ackWait),
-		every: logevery.Limit{Every: time.Minute},
+		remote: remote{cfg: cfg}, memory: memory{packer: packer},
+		background: background{kicked: make(chan struct{}, 1)}, log: o.Log, now: o.Now,
+		lease: cmp.Or(o.lease, ackWait), every: logevery.Limit{Every: time.Minute},
 	}
 	if q.now == nil {
 		q.now = time.Now
@@ -143,7 +150,7 @@ func newQueue(cfg buffer.Config, o *Options, packer *chunk.Packer) *Queue {
 	sum := sha256.Sum256([]byte("aggregator's queue in stream " + q.chunks()))
 	copy(q.queueID[:], sum[:])
 	q.ctx, q.cancel = context.WithCancel(context.Background())
-	q.connector.closed, q.turned = make(chan struct{}), q.reconnected
+	q.acks = acks.New(func(m *nats.Msg) error { return q.nc().PublishMsg(m) }, q.inboxes()+ackMark, q.lease)
 	q.resends = resend.NewWindow(cfg.DedupeWindow, q.now)
 	q.init(cfg.Limits(o.OutputLimits, o.ClusterLimits, o.ClusterWhenFull))
 	q.group = members.New(q.name, q.host, q.began)
@@ -152,10 +159,11 @@ func newQueue(cfg buffer.Config, o *Options, packer *chunk.Packer) *Queue {
 
 // dial begins the connection, and all that listens on it.
 func (q *Queue) dial(o *Options) error {
-	nc, err := q.connect(q.cfg.JetStream, o)
-	if err != nil {
+	var err error
+	if q.link, err = link.Dial(o.link(q.cfg.JetStream, q.reconnected)); err != nil {
 		return err
 	}
+	nc := q.nc()
 	if q.js, err = jetstream.New(nc, jetstream.WithDefaultTimeout(requestWithin)); err == nil {
 		var pub *publish.Publisher
 		pub, err = publish.New(nc, q.chunks())
@@ -190,15 +198,14 @@ func (q *Queue) release() {
 	if pub := q.outlet.Load(); pub != nil {
 		pub.Close()
 	}
-	if nc := q.conn.Load(); nc != nil {
-		nc.Close()
-		<-q.connector.closed
+	if q.link != nil {
+		q.link.Close()
 	}
 	q.packer.Close()
 }
 
 // SetLogin replaces user, password and token, from the next connection on. A credentials file is read at each.
-func (q *Queue) SetLogin(cfg *buffer.JetStreamConfig) { q.login.Store(cfg) }
+func (q *Queue) SetLogin(cfg *buffer.JetStreamConfig) { q.link.SetLogin(cfg) }
 
 // Settle implements buffer.Queue.
 func (q *Queue) Settle(conn uint64, commits int, received bool) {
@@ -231,11 +238,11 @@ func (*Queue) MaxChunk() int { return maxAdd }
 // Close implements buffer.Queue. What is handed out, and what was fetched to be, goes to others at once.
 func (q *Queue) Close() error {
 	q.mu.Lock()
-	if q.state.closed {
+	if q.closed {
 		q.mu.Unlock()
 		return nil
 	}
-	q.state.closed = true
+	q.closed = true
 	q.wakeAll()
 	for _, src := range q.sources {
 		src.wake()
@@ -253,8 +260,7 @@ func (q *Queue) Close() error {
 		err = nil
 	}
 	q.dead.Close()
-	q.nc().Close()
-	<-q.connector.closed
+	q.link.Close()
 	q.packer.Close()
 	if err != nil {
 		return fmt.Errorf("save what was counted: %w", err)

@@ -9,7 +9,9 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/account"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/ledger"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/sealing"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/subject"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
@@ -21,13 +23,13 @@ const noteRequeued = "requeued."
 // whoever does it once more, after a crash, stores nothing a second time.
 func (q *Queue) Requeue(ctx context.Context, items []buffer.RequeueItem) error {
 	q.mu.Lock()
-	closed := q.state.closed
+	closed := q.closed
 	items = slices.DeleteFunc(slices.Clone(items), func(it buffer.RequeueItem) bool { return q.requeued[it.ID] != "" })
 	q.mu.Unlock()
 	if closed {
 		return buffer.ErrClosed
 	}
-	s := &sealed{need: need{}}
+	s := &sealed{need: account.Need{}}
 	for i := range items {
 		q.sealItem(s, &items[i])
 	}
@@ -38,7 +40,7 @@ func (q *Queue) Requeue(ctx context.Context, items []buffer.RequeueItem) error {
 	short := q.short(s.need)
 	q.mu.Unlock()
 	if short != nil {
-		return fmt.Errorf("%w: %s", buffer.ErrFull, short.why)
+		return fmt.Errorf("%w: %s", buffer.ErrFull, short.Why)
 	}
 	if err := q.put(ctx, s, false); err != nil {
 		return fmt.Errorf("store %d dead letters again: %w", len(items), err)
@@ -65,7 +67,7 @@ func (q *Queue) sealItem(s *sealed, it *buffer.RequeueItem) {
 	}
 	h := chunk.Header{
 		Received: q.now().UnixNano(), Raw: len(it.Entries), Events: it.Part.Events, Cluster: it.Cluster, Tag: it.Tag,
-		Source: it.Source, Parts: keptParts([]event.Part{it.Part}, flags),
+		Source: it.Source, Parts: sealing.Kept([]event.Part{it.Part}, flags),
 	}
 	data := q.seal(&h, it.Entries, false)
 	s.add(q.chunks(), it.Outputs, data, "d-"+strconv.FormatUint(it.ID, 36), origin{

@@ -3,16 +3,16 @@ package jetstream
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
 	"fmt"
 	"slices"
 	"strconv"
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/account"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/acks"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/ledger"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/sealing"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/subject"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
@@ -27,7 +27,7 @@ func (src *source) SettlePart(ctx context.Context, c *event.Chunk, rests []buffe
 func (src *source) SettleParts(ctx context.Context, list []buffer.Settlement) error {
 	q := src.q
 	q.mu.Lock()
-	closed := q.state.closed
+	closed := q.closed
 	list = slices.DeleteFunc(slices.Clone(list), func(one buffer.Settlement) bool { return src.out[one.Chunk] == nil })
 	err := q.roomToWait(src.name, list)
 	q.mu.Unlock()
@@ -39,7 +39,7 @@ func (src *source) SettleParts(ctx context.Context, list []buffer.Settlement) er
 	case err != nil:
 		return err
 	}
-	s := &sealed{need: need{}}
+	s := &sealed{need: account.Need{}}
 	for i := range list {
 		for j := range list[i].Rests {
 			if err := src.sealRest(s, list[i].Chunk, &list[i].Rests[j]); err != nil {
@@ -63,7 +63,7 @@ func (src *source) SettleParts(ctx context.Context, list []buffer.Settlement) er
 		}
 		q.count(l.p.place, ledger.Done, l.count)
 		src.finish(l)
-		q.send(l.reply, ack)
+		q.acks.Send(l.reply, acks.Ack)
 	}
 	return nil
 }
@@ -86,7 +86,7 @@ func (src *source) sealRest(s *sealed, c *event.Chunk, r *buffer.Rest) error {
 	put := func(entries []byte, parts []event.Part, _ int) {
 		h := chunk.Header{
 			Received: c.Received.UnixNano(), Raw: len(entries), Cluster: c.Cluster, Tag: c.Tag, Source: c.Source,
-			NewTag: r.NewTag, Parts: keptParts(parts, flags),
+			NewTag: r.NewTag, Parts: sealing.Kept(parts, flags),
 		}
 		for _, p := range parts {
 			h.Events += p.Events
@@ -99,74 +99,19 @@ func (src *source) sealRest(s *sealed, c *event.Chunk, r *buffer.Rest) error {
 	return q.sealParts(r.Entries, r.Parts, put)
 }
 
-// sealParts calls put for entries and the parts that they are of, in pieces that fit into a message each, with the number
-// of events before.
+// sealParts calls put for entries and the parts that they are of, in pieces that fit into a message each, with the
+// number of events before.
 func (q *Queue) sealParts(entries []byte, parts []event.Part, put func([]byte, []event.Part, int)) error {
-	most := q.maxPiece()
-	if len(entries) <= most {
-		put(entries, parts, 0)
-		return nil
-	}
-	parts = slices.Clone(parts)
-	first := 0
-	return cut(entries, most, func(piece []byte, events int) {
-		var of []event.Part
-		of, parts = splitParts(parts, events)
-		put(piece, of, first)
-		first += events
-	})
-}
-
-// splitParts returns the parts of the first so many events, and those of what follows.
-func splitParts(parts []event.Part, events int) (head, tail []event.Part) {
-	for events > 0 && len(parts) > 0 {
-		p := parts[0]
-		if p.Events > events {
-			rest := p
-			rest.First, rest.Events = p.First+events, p.Events-events
-			p.Events = events
-			parts = append([]event.Part{rest}, parts[1:]...)
-		} else {
-			parts = parts[1:]
-		}
-		head = append(head, p)
-		events -= p.Events
-	}
-	return head, parts
+	return sealing.Pieces(entries, parts, q.maxPiece(), put)
 }
 
 // restID returns the id of what is left of c: of the chunk, of what becomes of it, and of which events it is.
 func (src *source) restID(c *event.Chunk, r *buffer.Rest, parts []event.Part) string {
-	h := sha256.New()
-	var b []byte
-	for _, p := range parts {
-		b = append(b, p.Key[:]...)
-		b = binary.AppendUvarint(b, uint64(p.First))
-		b = binary.AppendUvarint(b, uint64(p.Events))
-		b = binary.AppendUvarint(b, p.Joined)
-	}
-	if r.Filtered {
-		b = append(b, 1)
-		// Other filters leave something else of the same events.
-		b = append(b, r.Entries...)
-	}
-	_, _ = h.Write(b) // never fails
 	from := durable(subject.Of(src.q.chunks(), subject.Place{
 		Output: src.name.output, Target: src.name.target, Cluster: c.Cluster,
 	}))
-	return "r-" + from + "-" + strconv.FormatUint(c.Seq, 36) + "-" + hex.EncodeToString(h.Sum(nil)[:12])
-}
-
-// keptParts returns how parts are stored whose events keep the ids that they have.
-func keptParts(parts []event.Part, flags byte) []chunk.Part {
-	kept := make([]chunk.Part, len(parts))
-	for i, p := range parts {
-		kept[i] = chunk.Part{Flags: flags, Key: p.Key, First: p.First, Events: p.Events, Joined: p.Joined}
-		if p.Chunk != p.Key {
-			kept[i].Chunk = p.Chunk
-		}
-	}
-	return kept
+	return "r-" + from + "-" + strconv.FormatUint(c.Seq, 36) + "-" +
+		sealing.Digest(parts, r.Filtered, r.Entries)
 }
 
 // countMoved counts what of a chunk goes to other outputs. q.mu is held.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/fair"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/acks"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/ledger"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/subject"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
@@ -79,7 +80,7 @@ func (q *Queue) source(n sourceName) *source {
 			mine: map[uint64]*lease{}, out: map[*event.Chunk]*lease{}, changed: make(chan struct{}),
 		}
 		q.sources[n] = src
-		q.places(func(p subject.Place) {
+		q.book.Places(func(p subject.Place) {
 			if (sourceName{p.Output, p.Target}) == n {
 				src.partition(p.Cluster)
 			}
@@ -134,7 +135,7 @@ func (src *source) Next(ctx context.Context) (*event.Chunk, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		if q.state.closed {
+		if q.closed {
 			return nil, buffer.ErrClosed
 		}
 		if src.wanted = time.Now(); src.begun.IsZero() {
@@ -159,8 +160,8 @@ func (src *source) Next(ctx context.Context) (*event.Chunk, error) {
 		switch {
 		case err != nil:
 			src.setAside(l, err)
-		case q.state.closed:
-			q.send(l.reply, nak)
+		case q.closed:
+			q.acks.Send(l.reply, acks.Nak)
 			return nil, buffer.ErrClosed
 		default:
 			l.chunk = c
@@ -198,7 +199,7 @@ const warmFor = 2 * time.Second
 func (src *source) cold() bool {
 	if time.Since(src.begun) < warmFor {
 		for _, p := range src.partitions {
-			if !p.answered && !p.held && src.q.pending(p.place).Chunks > 0 {
+			if !p.answered && !p.held && src.q.book.Pending(p.place).Chunks > 0 {
 				return true
 			}
 		}
@@ -235,7 +236,7 @@ func (src *source) Done(c *event.Chunk) {
 	if l := src.take(c); l != nil {
 		q.count(l.p.place, ledger.Done, l.count)
 		src.finish(l)
-		q.send(l.reply, ack)
+		q.acks.Send(l.reply, acks.Ack)
 	}
 }
 
@@ -248,8 +249,8 @@ func (src *source) Return(c *event.Chunk) {
 	if l == nil {
 		return
 	}
-	if q.state.closed {
-		q.send(l.reply, nak)
+	if q.closed {
+		q.acks.Send(l.reply, acks.Nak)
 		return
 	}
 	l.again = true
@@ -298,5 +299,5 @@ func (src *source) Shed(c *event.Chunk) {
 func (src *source) Pending() buffer.Count {
 	src.q.mu.Lock()
 	defer src.q.mu.Unlock()
-	return src.q.pendingOf(src.name)
+	return src.q.book.PendingOf(src.name.output, src.name.target)
 }

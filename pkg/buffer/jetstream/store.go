@@ -10,8 +10,11 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/account"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/ledger"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/publish"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/sealing"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/setup"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/subject"
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/resend"
@@ -57,7 +60,7 @@ func (b *batch) await(ctx context.Context) error {
 	q := b.q
 	for b.resends.Waiting() {
 		q.mu.Lock()
-		changed, closed := q.changed, q.state.closed
+		changed, closed := q.changed, q.closed
 		q.mu.Unlock()
 		if closed {
 			return buffer.ErrClosed
@@ -78,7 +81,7 @@ func (b *batch) await(ctx context.Context) error {
 type sealed struct {
 	messages []*publish.Message
 	of       []origin // of each
-	need     need
+	need     account.Need
 }
 
 // origin is what a sealed chunk is made of.
@@ -91,7 +94,7 @@ type origin struct {
 
 // seal makes chunks of all messages that are no duplicates: one for each output.
 func (b *batch) seal() *sealed {
-	s := &sealed{need: need{}}
+	s := &sealed{need: account.Need{}}
 	for i := range b.msgs {
 		m := &b.msgs[i]
 		if b.resends.Duplicate(i) {
@@ -208,7 +211,7 @@ func (b *batch) name(i int) {
 	case m.doubt:
 		m.id = d.id
 	case m.own && !b.resends.Another(i):
-		m.id = "c-" + encodeKey(m.key) + "-" + strconv.Itoa(m.events)
+		m.id = "c-" + sealing.EncodeKey(m.key) + "-" + strconv.Itoa(m.events)
 	default:
 		m.id = q.freshID()
 	}
@@ -219,7 +222,7 @@ func (b *batch) remember() {
 	q := b.q
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	until := q.now().Add(max(q.cfg.DedupeWindow, minWindow))
+	until := q.now().Add(max(q.cfg.DedupeWindow, setup.MinWindow))
 	for i := range b.msgs {
 		if m := &b.msgs[i]; m.id != "" && !b.resends.Duplicate(i) && q.cfg.DedupeWindow > 0 {
 			q.inDoubt[b.resends.Key(i)] = doubt{m.id, until}
@@ -360,12 +363,12 @@ func (q *Queue) publish(ctx context.Context, messages []*publish.Message, wait b
 		q.mu.Lock()
 		q.streamFull = true
 		policy := q.limits.WhenFull
-		short := &shortage{why: err.Error(), whole: true}
+		short := &account.Shortage{Why: err.Error(), Whole: true}
 		if policy == "drop_oldest" {
-			if victim, ok := q.victim(func(subject.Place) bool { return true }); ok {
+			if victim, ok := q.book.Most(func(subject.Place) bool { return true }); ok {
 				q.mu.Unlock()
 				q.dropOldest(ctx, victim)
-				q.sendWords()
+				q.acks.Flush()
 				continue
 			}
 		}

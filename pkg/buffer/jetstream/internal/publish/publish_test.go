@@ -104,7 +104,8 @@ func TestErrors(t *testing.T) {
 		} {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			tries := 0
-			err := p.Publish(ctx, []*Message{{Subject: "S.a", ID: "fits", Data: []byte("x")}, &tc.m}, func(error) { tries++ })
+			all := []*Message{{Subject: "S.a", ID: "fits", Data: []byte("x")}, &tc.m}
+			err := p.Publish(ctx, all, func(error) { tries++ })
 			cancel()
 			if !errors.Is(err, tc.want) || (tries > 0) != (name == "nobody's") {
 				t.Errorf("%s: %v after %d more tries, want %v", name, err, tries, tc.want)

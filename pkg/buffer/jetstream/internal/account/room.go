@@ -1,0 +1,85 @@
+package account
+
+import (
+	"cmp"
+	"fmt"
+
+	"github.com/seed-afc6a195/aggregator/internal/humanize"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/subject"
+)
+
+// Need is how many bytes are to be stored, by place.
+type Need map[subject.Place]int64
+
+// total returns the bytes, and those of a cluster.
+func (n Need) total(cluster string) (all, of int64) {
+	for p, bytes := range n {
+		if all += bytes; p.Cluster == cluster {
+			of += bytes
+		}
+	}
+	return all, of
+}
+
+// Shortage is why something has no room.
+type Shortage struct {
+	Why string
+	// Cluster is whose batches wait.
+	Cluster string
+	// Policy is what is done about it: see buffer.Limits.WhenFull.
+	Policy string
+	// Whole says that it is the whole queue that is full.
+	Whole bool
+	// Drops reports what may be dropped to make room.
+	Drops func(subject.Place) bool
+}
+
+// Reserve counts what is on its way: see Unreserve.
+func (b *Book) Reserve(n Need) {
+	for p, bytes := range n {
+		b.flight[p] += bytes
+		b.usage.add(p, bytes)
+	}
+}
+
+// Unreserve gives back what was reserved and is counted now, or not stored.
+func (b *Book) Unreserve(n Need) {
+	for p, bytes := range n {
+		if b.flight[p] -= bytes; b.flight[p] == 0 {
+			delete(b.flight, p)
+		}
+		b.usage.add(p, -bytes)
+	}
+}
+
+// Short returns why there is no room for n; nil: there is. What is larger than a limit finds room where nothing else
+// is.
+func (b *Book) Short(n Need, limits *buffer.Limits, maxSize int64) *Shortage {
+	for p := range n {
+		all, of := n.total(p.Cluster)
+		policy := cmp.Or(limits.ClusterWhenFull[p.Cluster], limits.WhenFull)
+		if b.usage.total > 0 && b.usage.total+all > maxSize {
+			return &Shortage{
+				fmt.Sprintf("%s wait, and buffer.max_size is %s", humanize.Bytes(float64(b.usage.total)),
+					humanize.Bytes(float64(maxSize))),
+				p.Cluster, policy, true, func(subject.Place) bool { return true },
+			}
+		}
+		used, limit := b.usage.clusters[p.Cluster], limits.Clusters[p.Cluster]
+		if limit > 0 && used > 0 && used+of > limit {
+			return &Shortage{
+				fmt.Sprintf("cluster %s's max_queue_size is %s", p.Cluster, humanize.Bytes(float64(limit))),
+				p.Cluster, policy, false, func(o subject.Place) bool { return o.Cluster == p.Cluster },
+			}
+		}
+		used, limit = b.usage.outputs[p.Output], limits.Outputs[p.Output]
+		if p.Target == "" && limit > 0 && used > 0 && used+n[p] > limit {
+			return &Shortage{
+				fmt.Sprintf("output %s's max_queue_size is %s", p.Output, humanize.Bytes(float64(limit))),
+				p.Cluster, policy, false, func(o subject.Place) bool { return o.Output == p.Output && o.Target == "" },
+			}
+		}
+	}
+	return nil
+}

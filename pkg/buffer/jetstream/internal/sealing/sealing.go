@@ -1,0 +1,162 @@
+// Package sealing makes messages of the stream out of entries: in pieces that fit, with the parts that they are of, and
+// under ids that whoever does it again makes too.
+package sealing
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/event"
+)
+
+const (
+	// headRoom is what of a message is left to the chunk's header, and to the message's own.
+	headRoom = 64 << 10
+	// usualPayload is what servers take where nobody has said otherwise.
+	usualPayload = 1 << 20
+	// MaxPieceSize bounds pieces whatever servers take: larger messages stop smaller ones.
+	MaxPieceSize = 4 << 20
+)
+
+// MaxPiece is how many bytes of entries go into one message, where servers take so many; 0: nobody has said.
+func MaxPiece(payload int) int {
+	if payload <= 0 {
+		payload = usualPayload
+	}
+	return max(min(payload-headRoom, MaxPieceSize), payload/2)
+}
+
+// Seal returns a chunk as it is stored. packed: entries are compressed as h says.
+func Seal(packer *chunk.Packer, h *chunk.Header, entries []byte, packed bool) []byte {
+	b := chunk.AppendHeader(make([]byte, 0, chunk.FixedSize+256+len(entries)), h)
+	if packed {
+		b = append(b, entries...)
+	} else {
+		var how chunk.Codec
+		b, how = packer.Pack(b, entries)
+		b[9] = byte(how)
+	}
+	chunk.Seal(b)
+	return b
+}
+
+// EncodeKey returns a key as it stands in ids.
+func EncodeKey(key [16]byte) string { return base64.RawURLEncoding.EncodeToString(key[:]) }
+
+// Digest returns what stands in the id of what is left of a chunk: of which events it is, and, where filters have made
+// something else of them, of what that is.
+func Digest(parts []event.Part, filtered bool, entries []byte) string {
+	h := sha256.New()
+	var b []byte
+	for _, p := range parts {
+		b = append(b, p.Key[:]...)
+		b = binary.AppendUvarint(b, uint64(p.First))
+		b = binary.AppendUvarint(b, uint64(p.Events))
+		b = binary.AppendUvarint(b, p.Joined)
+	}
+	if filtered {
+		b = append(b, 1)
+		// Other filters leave something else of the same events.
+		b = append(b, entries...)
+	}
+	_, _ = h.Write(b) // never fails
+	return hex.EncodeToString(h.Sum(nil)[:12])
+}
+
+// ErrOneEvent is returned where an event alone is larger than a message may be.
+var ErrOneEvent = errors.New("an event is larger than the servers' max_payload allows")
+
+// Cut calls yield for entries in pieces of at most so many bytes, with the number of events in each. Events of a group
+// have its begin and end in each piece. What is yielded is to be copied.
+func Cut(entries []byte, most int, yield func(piece []byte, events int)) error {
+	var e event.Entry
+	var group []byte
+	piece, events := make([]byte, 0, most), 0
+	flush := func() {
+		if events == 0 {
+			return
+		}
+		if group != nil {
+			piece = append(piece, event.GroupEnd...)
+		}
+		yield(piece, events)
+		piece, events = append(piece[:0], group...), 0
+	}
+	for rest := entries; len(rest) > 0; {
+		var err error
+		if rest, err = event.ReadEntry(rest, &e); err != nil {
+			return fmt.Errorf("cut %d bytes of entries: %w", len(entries), err)
+		}
+		if len(piece)+len(e.Raw)+len(event.GroupEnd) > most {
+			flush()
+		}
+		if len(piece)+len(e.Raw)+len(event.GroupEnd) > most {
+			return fmt.Errorf("%w: it has %d bytes, %d are left beside a chunk's header", ErrOneEvent, len(e.Raw), most)
+		}
+		piece = append(piece, e.Raw...)
+		switch e.Kind {
+		case event.KindGroupStart:
+			group = e.Raw
+		case event.KindGroupEnd:
+			group = nil
+		case event.KindEvent, event.KindInvalid:
+			events++
+		}
+	}
+	group = nil
+	flush()
+	return nil
+}
+
+// Pieces calls put for entries and the parts that they are of, in pieces of at most so many bytes, with the number of
+// events before.
+func Pieces(entries []byte, parts []event.Part, most int, put func([]byte, []event.Part, int)) error {
+	if len(entries) <= most {
+		put(entries, parts, 0)
+		return nil
+	}
+	parts = slices.Clone(parts)
+	first := 0
+	return Cut(entries, most, func(piece []byte, events int) {
+		var of []event.Part
+		of, parts = splitParts(parts, events)
+		put(piece, of, first)
+		first += events
+	})
+}
+
+// splitParts returns the parts of the first so many events, and those of what follows.
+func splitParts(parts []event.Part, events int) (head, tail []event.Part) {
+	for events > 0 && len(parts) > 0 {
+		p := parts[0]
+		if p.Events > events {
+			rest := p
+			rest.First, rest.Events = p.First+events, p.Events-events
+			p.Events = events
+			parts = append([]event.Part{rest}, parts[1:]...)
+		} else {
+			parts = parts[1:]
+		}
+		head = append(head, p)
+		events -= p.Events
+	}
+	return head, parts
+}
+
+// Kept returns how parts are stored whose events keep the ids that they have.
+func Kept(parts []event.Part, flags byte) []chunk.Part {
+	kept := make([]chunk.Part, len(parts))
+	for i, p := range parts {
+		kept[i] = chunk.Part{Flags: flags, Key: p.Key, First: p.First, Events: p.Events, Joined: p.Joined}
+		if p.Chunk != p.Key {
+			kept[i].Chunk = p.Chunk
+		}
+	}
+	return kept
+}
