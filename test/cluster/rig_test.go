@@ -204,7 +204,8 @@ func (r *rig) send() {
 		a := &harness.Agent{
 			Name: fmt.Sprint("agent-", i), Tag: fmt.Sprint("app.", i),
 			Login:   &client.Login{SharedKey: key, Hostname: "agent"},
-			Address: r.lb.Addr, Events: r.o.events, Padding: 200, Seconds: i%3 == 0, Fluentd: i%2 == 0, Seed: r.o.seed + uint64(i),
+			Address: r.lb.Addr, Events: r.o.events, Padding: 200, Seconds: i%3 == 0, Fluentd: i%2 == 0,
+			Seed:  r.o.seed + uint64(i),
 			OnAck: func(int) { r.chunks.Add(1); pause(ctx, 5*time.Millisecond) },
 		}
 		if i%4 == 1 {
@@ -373,7 +374,8 @@ func (r *rig) check() {
 			case len(got) == 0:
 				tell("%s: event %d was acknowledged and is not in Elasticsearch", a.Name, n)
 			case len(got) > 1 && a.Seconds && !a.Fluentd:
-				// Nothing but the chunk's id could tell what was sent again to another aggregator, and it may be a hash.
+				// Nothing but the chunk's id could tell what was sent again to another aggregator, and it may be a
+				// hash of the content.
 				doubled++
 			case len(got) > 1:
 				tell("%s: event %d is in Elasticsearch %d times, as %v", a.Name, n, len(got), got)

@@ -31,9 +31,9 @@ func (c *PaceConfig) Check(r *setting.Report) {
 }
 
 const (
-	// leastTurn is how many seconds' worth of the pace that a request waits for…
+	// leastTurn is how many seconds' worth of the pace a request waits for, mostTurn how many it may hold.
 	leastTurn = 0.1
-	mostTurn  = 0.5 // …and may hold
+	mostTurn  = 0.5
 	// settle is how many seconds after a decrease in which the accepted rate is measured before the next one.
 	settle = 1.0
 	// window is by how much the rate may grow while it is measured.

@@ -218,7 +218,12 @@ func TestErrors(t *testing.T) {
 		retry     time.Duration
 		thenTaken int
 	}{
-		{"stored, then cut", awstest.Fault{Cut: true, Stored: true}, outputs.ReasonNetwork, true, 4, "it closed the connection without a whole answer", 0, 8},
+		{
+			"stored, then cut",
+			awstest.Fault{Cut: true, Stored: true},
+			outputs.ReasonNetwork, true, 4,
+			"it closed the connection without a whole answer", 0, 8,
+		},
 		{"time-out", awstest.Fault{Hang: true}, outputs.ReasonNetwork, true, 4, "no answer within the time-out", 0, 4},
 		{
 			"500",

@@ -70,7 +70,8 @@ func Refused(table outputs.Refusals, what, host string, a *Answer) *outputs.Send
 	}
 	if a.WantsTLS() {
 		// It is about no event.
-		se.Reason, se.Suspect, se.Remedy = outputs.ReasonServer, false, "write the URL with https: the server speaks TLS"
+		se.Reason, se.Suspect = outputs.ReasonServer, false
+		se.Remedy = "write the URL with https: the server speaks TLS"
 	}
 	return se
 }

@@ -19,9 +19,10 @@ const (
 	maxName    = 128
 	maxRecords = 500
 	maxRecord  = 1 << 20
-	// maxRequest is that of data and partition keys, as the service has it for records of 1 MiB…
+	// maxRequest is that of data and partition keys, as the service has it for records of 1 MiB, and largeRequest since
+	// it takes larger ones.
 	maxRequest   = 5 << 20
-	largeRequest = 10 << 20 // …and since it takes larger ones
+	largeRequest = 10 << 20
 )
 
 // limits returns those of PutRecords.

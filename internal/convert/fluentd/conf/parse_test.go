@@ -78,8 +78,8 @@ config:
 		t.Fatal(err)
 	}
 	want := "<system >log_level=info;</><source >@type=forward;port=${P};</><label @X><filter a.**>@type=grep;" +
-		"list=a,b;<exclude >key=l;pattern=d;</></></><match a.** b.**>@type=copy;<store >@type=null;</><store >@type=file;" +
-		"<buffer tag, time>path=#{no};</></></>"
+		"list=a,b;<exclude >key=l;pattern=d;</></></><match a.** b.**>@type=copy;<store >@type=null;</>" +
+		"<store >@type=file;<buffer tag, time>path=#{no};</></></>"
 	if got := shown(root); got != want {
 		t.Errorf("%s, want %s", got, want)
 	}

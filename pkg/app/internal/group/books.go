@@ -113,7 +113,8 @@ func (b *Books) watch(self string, peers []peer, at time.Time) {
 			doubt()
 		}
 		if p.Alive && len(p.state.NotReady) > 0 {
-			// While the queue's servers are away, what was delivered can't be taken off the queue, and is delivered again.
+			// While the queue's servers are away, what was delivered can't be taken off the queue, and is delivered
+			// again.
 			doubt()
 		}
 	}
