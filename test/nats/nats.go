@@ -182,12 +182,6 @@ func (n *Node) Kill() { n.end(syscall.SIGKILL) }
 // Stop ends the node with SIGTERM.
 func (n *Node) Stop() { n.end(syscall.SIGTERM) }
 
-// Pause has the node hang, as a machine does whose disk does not answer, until Resume.
-func (n *Node) Pause() { _ = n.cmd.Process.Signal(syscall.SIGSTOP) }
-
-// Resume ends Pause.
-func (n *Node) Resume() { _ = n.cmd.Process.Signal(syscall.SIGCONT) }
-
 // Reload has the node read its configuration and files again.
 func (n *Node) Reload() { _ = n.cmd.Process.Signal(syscall.SIGHUP) }
 

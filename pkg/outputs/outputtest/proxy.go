@@ -1,6 +1,7 @@
 package outputtest
 
 import (
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -54,7 +55,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case p.Refuse != 0:
 		w.WriteHeader(p.Refuse)
 	case r.Method == http.MethodConnect:
-		p.connect(w, r.Host)
+		p.connect(r.Context(), w, r.Host)
 	default:
 		p.forward(w, r)
 	}
@@ -78,8 +79,8 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(w, res.Body)
 }
 
-func (p *Proxy) connect(w http.ResponseWriter, address string) {
-	to, err := net.Dial("tcp", address) //nolint:gosec // a proxy connects to whom it is asked to
+func (p *Proxy) connect(ctx context.Context, w http.ResponseWriter, address string) {
+	to, err := new(net.Dialer).DialContext(ctx, "tcp", address)
 	if err != nil {
 		w.WriteHeader(http.StatusBadGateway)
 		return
