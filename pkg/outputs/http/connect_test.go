@@ -147,11 +147,14 @@ func TestConnectNoTLS(t *testing.T) {
 	o := newOutput(t, "http"+strings.TrimPrefix(secure.URL, "https"), nil)
 	defer o.Close()
 	if _, err := o.Connect(t.Context(), []string{"a"}); err == nil || strings.Contains(err.Error(), "\n") ||
-		!strings.Contains(err.Error(), "it speaks TLS: write url with https") {
+		!strings.Contains(err.Error(), "https") { // it may reset the connection before its answer was read
 		t.Errorf("%v", err)
 	}
 	se := outputs.AsSendError(o.Send(t.Context(), outputtest.Batch(outputtest.Chunk(1, "a", "t", 2, 0, 10))))
-	if se.Suspect || se.Reason != outputs.ReasonServer || !strings.Contains(se.Remedy, "https") {
+	switch {
+	case se.Reason == outputs.ReasonNetwork:
+		// It has reset the connection.
+	case se.Suspect || se.Reason != outputs.ReasonServer || !strings.Contains(se.Remedy, "https"):
 		t.Errorf("%+v", se)
 	}
 }

@@ -252,7 +252,7 @@ func TestConnectNoTLS(t *testing.T) {
 	plain := httptest.NewServer(s)
 	defer plain.Close()
 	for _, tc := range []struct{ url, want string }{
-		{"http" + strings.TrimPrefix(secure.URL, "https"), "it speaks TLS: write url with https"},
+		{"http" + strings.TrimPrefix(secure.URL, "https"), "https"},
 		{"https" + strings.TrimPrefix(plain.URL, "http"), "TLS"},
 		{secure.URL, "not trusted"},
 		{"http://127.0.0.1:1", "refused"},
