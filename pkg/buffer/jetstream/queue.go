@@ -254,17 +254,14 @@ func (q *Queue) Close() error {
 	q.giveUp()
 	ctx, cancel := context.WithTimeout(context.Background(), requestWithin)
 	defer cancel()
-	err := q.publishSelf(ctx, true)
-	if err != nil && !q.nc().IsConnected() {
-		// Nobody can be told.
-		err = nil
+	if err := q.publishSelf(ctx, true); err != nil {
+		// No server that can be told is there, or elected. What waits is not in danger.
+		q.log.Warn().Err(err).
+			Msg("the others can't be told what this process has counted at last: they take it for one that was killed")
 	}
 	q.dead.Close()
 	q.link.Close()
 	q.packer.Close()
-	if err != nil {
-		return fmt.Errorf("save what was counted: %w", err)
-	}
 	return nil
 }
 
