@@ -1,6 +1,7 @@
 // Command strict runs go test with the arguments that it is given, from the repository's root, and fails also where a
 // test was skipped: what is not there is not proved. It shows a line for each package, all that a failed or skipped
-// test printed, and at the end which packages took longest.
+// test printed, and at the end which packages took longest. Without arguments it takes those of the test command that
+// README.md names.
 //
 //	go run ./test/strict -race ./...
 package main
@@ -22,12 +23,32 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, os.Args[1:])
+	args, err := arguments(os.Args[1:], "README.md")
+	if err == nil {
+		err = run(ctx, args)
+	}
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+}
+
+// arguments returns args, or where there are none those of the first indented line of readme that runs go test.
+func arguments(args []string, readme string) ([]string, error) {
+	if len(args) > 0 {
+		return args, nil
+	}
+	text, err := os.ReadFile(readme)
+	if err != nil {
+		return nil, fmt.Errorf("look for the test command: %w", err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if command, ok := strings.CutPrefix(line, "    go test "); ok {
+			return strings.Fields(command), nil
+		}
+	}
+	return nil, fmt.Errorf("%s names no test command: give one a line of its own, indented by four spaces", readme)
 }
 
 func run(ctx context.Context, args []string) error {

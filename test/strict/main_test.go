@@ -57,3 +57,19 @@ func TestRun(t *testing.T) {
 		t.Errorf("a test that is not skipped: %v", err)
 	}
 }
+
+func TestArguments(t *testing.T) {
+	if got, err := arguments(nil, "../../README.md"); err != nil || !slices.Equal(got, []string{"-race", "./..."}) {
+		t.Errorf("of the README: %q, %v; CI runs this command", got, err)
+	}
+	if got, err := arguments([]string{"-short", "."}, "absent"); err != nil || !slices.Equal(got, []string{"-short", "."}) {
+		t.Errorf("given: %q, %v", got, err)
+	}
+	inline := filepath.Join(t.TempDir(), "README.md")
+	if err := os.WriteFile(inline, []byte("`go test ./...` runs them\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := arguments(nil, inline); err == nil || !strings.Contains(err.Error(), "names no test command") {
+		t.Errorf("no line of its own: %q, %v", got, err)
+	}
+}
