@@ -1,7 +1,7 @@
 // Command bench measures the built program from outside: events per second of the server's processor time, its peak
 // memory, and the latency of acks, for several forms of input. docs/performance.md says how to read it.
 //
-//	go run ./test/bench [-events N] [-only NAME]
+//	go run ./test/bench [-events N] [-only NAME] [-profiles DIR]
 //
 // For what goes to another server than a file it runs a made-up one as a process of its own (-sink), and prints what
 // each stage costs, from a CPU profile.
@@ -29,6 +29,7 @@ import (
 func main() {
 	events := flag.Int("events", 3_000_000, "events to send in the fastest scenario")
 	only := flag.String("only", "", "run only scenarios whose name contains this")
+	keep := flag.String("profiles", "", "keep the CPU profiles in this directory, one for each scenario")
 	sink := flag.String("sink", "", "be that made-up server, and nothing else")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -37,7 +38,7 @@ func main() {
 	if *sink != "" {
 		err = serveSink(ctx, *sink, os.Stdout)
 	} else {
-		err = run(ctx, *events, *only, os.Stdout)
+		err = run(ctx, *events, *only, *keep, os.Stdout)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -45,7 +46,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, events int, only string, out io.Writer) error {
+func run(ctx context.Context, events int, only, keep string, out io.Writer) error {
 	dir, err := os.MkdirTemp("", "aggregator-bench")
 	if err != nil {
 		return err
@@ -74,7 +75,17 @@ func run(ctx context.Context, events int, only string, out io.Writer) error {
 			_, _ = fmt.Fprintf(out, "    %-42s %11.0f %% %9.0f %%\n", "kept", 100*r.perCPU/before.perCPU,
 				100*r.perSecond/before.perSecond)
 		}
+		if s.replicated {
+			_, _ = fmt.Fprintf(out, "    %-42s %10.2f CPU-s/M, all three\n", "NATS servers", r.servers)
+		}
+		_, _ = fmt.Fprintf(out, "    %-42s %10.0f events/s\n", "until all was delivered", r.delivered)
 		before = r
+		if keep != "" && len(r.profile) > 0 {
+			name := strings.NewReplacer(" ", "-", ",", "", "/", "-").Replace(s.name) + ".pprof"
+			if err := os.WriteFile(filepath.Join(keep, name), r.profile, 0o600); err != nil {
+				return err
+			}
+		}
 		for _, stage := range r.stages {
 			_, _ = fmt.Fprintf(out, "    %-42s %10.3f µs an event %5.1f %%\n", stage.stage, stage.part*1e6/r.perCPU,
 				stage.part*100)
@@ -90,12 +101,15 @@ type result struct {
 	p50, p99  float64 // of acks, milliseconds
 	peak      float64 // resident memory, MiB
 	written   float64 // bytes an event that the server had the kernel write to disk
+	delivered float64 // events per second of time until the last one was delivered
+	servers   float64 // CPU-seconds per million events of the queue's servers, if there are some
 	stages    []share // of the server's time; nil where no profile was taken
+	profile   []byte  // what they were read from
 }
 
 const config = `
 listeners: [{name: tcp, address: "127.0.0.1:0"%[4]s}]
-buffer: {path: %[1]s/data}
+buffer: {path: %[1]s/data%[5]s}
 outputs: {bench: %[2]s}
 status: {address: "127.0.0.1:0", pprof: true}
 log: {format: json}
@@ -137,7 +151,19 @@ func measure(ctx context.Context, binary, dir string, s scenario, events int) (r
 			return r, err
 		}
 	}
-	if err := os.WriteFile(file, fmt.Appendf(nil, config, dir, output, s.filters, secure), 0o600); err != nil {
+	queue := ""
+	if s.replicated {
+		nats, failed := startServers(ctx, dir)
+		if failed != nil {
+			return r, failed
+		}
+		defer func() {
+			used, failed := nats.stop()
+			r.servers, err = used.Seconds()*1e6/float64(events), errors.Join(err, failed)
+		}()
+		queue = fmt.Sprintf(", type: jetstream, jetstream: {urls: [%s]}", strings.Join(nats.urls, ", "))
+	}
+	if err := os.WriteFile(file, fmt.Appendf(nil, config, dir, output, s.filters, secure, queue), 0o600); err != nil {
 		return r, err
 	}
 	server := exec.CommandContext(ctx, binary, "run", "-c", file)
@@ -162,6 +188,9 @@ func measure(ctx context.Context, binary, dir string, s scenario, events int) (r
 		defer func() {
 			if err == nil {
 				r.stages, err = stageShares(ctx, profile)
+			}
+			if err == nil {
+				r.profile, err = os.ReadFile(profile)
 			}
 		}()
 	} else {
@@ -212,7 +241,7 @@ func addresses(logs io.Reader) (forward, status string, err error) {
 func (r *result) load(ctx context.Context, binary, forward, status string, s scenario, events int) error {
 	args := append([]string{"send", "--address", forward, "--count", strconv.Itoa(events), "--output", "json"},
 		s.send...)
-	send := exec.CommandContext(ctx, binary, args...)
+	send, begun := exec.CommandContext(ctx, binary, args...), time.Now()
 	var errs bytes.Buffer
 	send.Stderr = &errs
 	b, err := send.Output()
@@ -232,6 +261,7 @@ func (r *result) load(ctx context.Context, binary, forward, status string, s sce
 	for {
 		delivered, err := deliveredEvents(ctx, status)
 		if err != nil || delivered >= events {
+			r.delivered = float64(events) / time.Since(begun).Seconds()
 			return err
 		}
 		select {

@@ -11,6 +11,8 @@ type scenario struct {
 	sink   string
 	output string // settings of the output, with the sink's URL for SINK; "": a file
 	tls    bool   // the listener has a certificate
+	// replicated: the queue is a stream on three NATS servers beside it.
+	replicated bool
 }
 
 func scenarios() []scenario {
@@ -61,6 +63,17 @@ func scenarios() []scenario {
 		},
 	}
 	all = append(all, toOthers(fast)...)
+	for _, load := range []scenario{
+		{name: "500 a chunk", send: fast, part: 50},
+		{name: "fleet", send: fleet, part: 15},
+		{name: "fleet at 20,000 events/s", send: flags(fleet, "--rate", "20000"), part: 10},
+	} {
+		load.sink, load.output = "elasticsearch", plain
+		disk, stream := load, load
+		disk.name, stream.name = "disk beside jetstream, "+load.name, "jetstream, "+load.name
+		stream.replicated = true
+		all = append(all, disk, stream)
+	}
 	return append(all,
 		scenario{name: "CRI lines, without filters", send: cri, part: 100},
 		scenario{name: "CRI lines, filters: grep, cri, modify", send: cri, part: 100, filters: steps, share: true},
