@@ -117,7 +117,7 @@ func diagnoseTLS(err error) string {
 	switch text := err.Error(); {
 	case errors.As(err, &header):
 		return "it does not speak TLS there: is it plain, with http:// in place of https://, or is the port another's?"
-	case strings.Contains(text, "malformed HTTP response"):
+	case strings.Contains(text, "malformed HTTP"):
 		return "it does not speak plain HTTP there: is it https://, or is the port another's?"
 	case strings.Contains(text, "certificate required") || strings.Contains(text, "bad certificate") ||
 		strings.Contains(text, "unknown certificate authority"):

@@ -33,8 +33,11 @@ const (
 	// maxAnswer is how many bytes of an answer are read.
 	maxAnswer = 64 << 10
 	// maxQuote is how many bytes of it an error shows.
-	maxQuote     = 300
-	minConcealed = 6 // shorter secrets would be found in plain words
+	maxQuote = 300
+	// minConcealed is how long a secret is at least: shorter ones would be found in plain words.
+	minConcealed = 6
+	// maxRetryAfter is the longest wish to wait that is believed.
+	maxRetryAfter = 365 * 24 * time.Hour
 )
 
 // Options is what a Client needs besides its settings.
@@ -82,9 +85,8 @@ func New(cfg Config, o Options) (*Client, error) {
 	}
 	outputs.SecureTransport(transport, proxy, config, dialTimeout)
 	c.http = &http.Client{
-		Transport: transport,
-		// A redirect would take a body, and a login, to a host that they were not meant for.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport:     transport,
+		CheckRedirect: stay,
 	}
 	c.zips.New = func() any {
 		// An unknown level is its only error.
@@ -100,6 +102,9 @@ func New(cfg Config, o Options) (*Client, error) {
 	}
 	return c, nil
 }
+
+// stay follows no redirect: it would take a body, and a login, to a host that they were not meant for.
+func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // Request is one request. The body is not changed, and is not kept.
 type Request struct {
@@ -135,7 +140,13 @@ func (c *Client) Do(ctx context.Context, r Request) (answer Answer, sent bool, e
 		}
 	}
 	reader := &watched{Reader: bytes.NewReader(body)}
-	req, err := http.NewRequestWithContext(ctx, r.Method, r.URL, reader)
+	content := io.Reader(reader)
+	if len(body) == 0 {
+		// Of a reader with nothing in it http can't tell that, and would send it in chunks, which some servers refuse.
+		reader.read.Store(true)
+		content = http.NoBody
+	}
+	req, err := http.NewRequestWithContext(ctx, r.Method, r.URL, content)
 	if err != nil {
 		return Answer{}, false, &outputs.SendError{
 			Reason: outputs.ReasonServer,
@@ -143,7 +154,8 @@ func (c *Client) Do(ctx context.Context, r Request) (answer Answer, sent bool, e
 		} // its text would show it
 	}
 	req.ContentLength = int64(len(body))
-	if err := c.head(ctx, req, r, encoding); err != nil {
+	concealed, err := c.head(ctx, req, r, encoding)
+	if err != nil {
 		return Answer{}, false, err
 	}
 	res, err := c.http.Do(req)
@@ -152,7 +164,7 @@ func (c *Client) Do(ctx context.Context, r Request) (answer Answer, sent bool, e
 	}
 	// What matters of it has been read.
 	defer func() { _ = res.Body.Close() }()
-	text, err := io.ReadAll(io.LimitReader(outputs.ConcealReader(res.Body, c.secrets), maxAnswer))
+	text, err := io.ReadAll(io.LimitReader(outputs.ConcealReader(res.Body, concealed), maxAnswer))
 	if err != nil {
 		return Answer{}, true, c.network(ctx, r.URL, fmt.Errorf("read the answer: %w", err))
 	}
@@ -167,8 +179,8 @@ func (c *Client) Do(ctx context.Context, r Request) (answer Answer, sent bool, e
 	}, true, nil
 }
 
-// head sets a request's headers.
-func (c *Client) head(ctx context.Context, req *http.Request, r Request, encoding string) error {
+// head sets a request's headers, and returns what its answer must not show.
+func (c *Client) head(ctx context.Context, req *http.Request, r Request, encoding string) ([][]byte, error) {
 	for name, value := range c.cfg.Headers {
 		req.Header.Set(name, value.Reveal())
 	}
@@ -190,11 +202,14 @@ func (c *Client) head(ctx context.Context, req *http.Request, r Request, encodin
 	case c.cfg.OAuth2 != nil:
 		token, err := c.token(ctx)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		token.SetAuthHeader(req)
+		if len(token.AccessToken) >= minConcealed {
+			return longestFirst(append(slices.Clone(c.secrets), []byte(token.AccessToken))), nil
+		}
 	}
-	return nil
+	return c.secrets, nil
 }
 
 // token returns one that is good for now.
@@ -210,7 +225,7 @@ func (c *Client) token(ctx context.Context) (*oauth2.Token, error) {
 		asking := context.WithValue(
 			context.WithoutCancel(ctx),
 			oauth2.HTTPClient,
-			&http.Client{Transport: c.http.Transport, Timeout: dialTimeout},
+			&http.Client{Transport: c.http.Transport, Timeout: dialTimeout, CheckRedirect: stay},
 		)
 		c.tokens = (&clientcredentials.Config{
 			ClientID: o.ClientID, ClientSecret: o.ClientSecret.Reveal(), TokenURL: o.TokenURL, Scopes: o.Scopes,
@@ -355,15 +370,20 @@ func (w *watched) WriteTo(to io.Writer) (int64, error) {
 	return w.Reader.WriteTo(to)
 }
 
-// retryAfter returns a Retry-After header's seconds, or the time until its date; 0 for none.
+// retryAfter returns a Retry-After header's seconds, of which some servers write fractions, or the time until its date;
+// 0 for none.
 func retryAfter(header string, now func() time.Time) time.Duration {
-	if seconds, err := strconv.ParseUint(header, 10, 31); err == nil {
-		return time.Duration(seconds) * time.Second
-	}
 	if at, err := http.ParseTime(header); err == nil {
-		return max(at.Sub(now()), 0)
+		return min(max(at.Sub(now()), 0), maxRetryAfter)
 	}
-	return 0
+	if strings.Trim(header, "0123456789.") != "" {
+		return 0
+	}
+	seconds, err := strconv.ParseFloat(header, 64)
+	if err != nil {
+		return 0
+	}
+	return time.Duration(min(seconds, maxRetryAfter.Seconds()) * float64(time.Second))
 }
 
 // secrets returns what must not be shown of an answer, the longest first.
@@ -393,9 +413,14 @@ func secrets(cfg *Config) (words [][]byte) {
 	if cfg.OAuth2 != nil {
 		add(cfg.OAuth2.ClientSecret.Reveal())
 	}
-	slices.SortFunc(plain, func(a, b string) int { return len(b) - len(a) })
+	slices.Sort(plain)
 	for _, word := range slices.Compact(plain) {
 		words = append(words, []byte(word))
 	}
+	return longestFirst(words)
+}
+
+func longestFirst(words [][]byte) [][]byte {
+	slices.SortStableFunc(words, func(a, b []byte) int { return len(b) - len(a) })
 	return words
 }
