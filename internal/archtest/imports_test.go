@@ -264,8 +264,8 @@ func table() []row {
 		},
 		{
 			"pkg/outputs/elasticsearch/internal/indexname",
-			[]string{"pkg/event", "internal/safetext"},
-			"names know events only",
+			[]string{"pkg/event", "pkg/outputs", "internal/safetext"},
+			"names know events, and what bounds names of every output",
 		},
 		{"pkg/outputs/elasticsearch/internal/*", with("pkg/outputs"), "what servers say follows what an output is"},
 		{"pkg/outputs/all", with("pkg/outputs", "pkg/outputs/*"), "the one place that knows every type of output"},

@@ -92,19 +92,28 @@ func NewText(field *event.Template, fields event.Fields, added map[string]map[st
 // SetClusterFields sets what is added to the events of each cluster. Call it before the first Append.
 func (t *Text) SetClusterFields(added map[string]map[string]string) { t.enc.SetClusterFields(added) }
 
-// Append appends the text of ev to dst, without a line feed behind it. A field that is a map or a list is sent as JSON.
-// Where the field is missing or empty, it is the whole event: nothing is lost. The text is UTF-8, with U+FFFD for each
-// byte that is none. Where lines are told apart, a line feed within the text becomes \n and a carriage return \r, as
-// two characters each; a line end at its end is left out. The error is the event's own.
+// Append appends the text of ev to dst, without a line feed behind it: that of the field, or, so that nothing is lost,
+// the whole event where there is no field to send alone. The error is the event's own.
 func (t *Text) Append(dst []byte, ev *event.Event) ([]byte, error) {
+	if out, ok := t.AppendField(dst, ev); ok {
+		return out, nil
+	}
+	return t.enc.AppendEvent(dst, ev)
+}
+
+// AppendField appends the text of the field that is sent alone, and reports whether there is one: where the field is
+// missing or empty, or none is named, dst is returned. A field that is a map or a list is JSON. The text is UTF-8, with
+// U+FFFD for each byte that is none. Where lines are told apart, a line feed within the text becomes \n and a carriage
+// return \r, as two characters each; a line end at its end is left out.
+func (t *Text) AppendField(dst []byte, ev *event.Event) ([]byte, bool) {
 	if t.field == nil {
-		return t.enc.AppendEvent(dst, ev)
+		return dst, false
 	}
 	from := len(dst)
 	out := t.field.Append(dst, ev, nil)
 	out = append(out[:from], bytes.TrimSuffix(bytes.TrimSuffix(out[from:], []byte("\n")), []byte("\r"))...)
 	if len(out) == from {
-		return t.enc.AppendEvent(out, ev)
+		return dst, false
 	}
 	if !utf8.Valid(out[from:]) {
 		out = append(out[:from], string([]rune(string(out[from:])))...)
@@ -113,5 +122,5 @@ func (t *Text) Append(dst []byte, ev *event.Event) ([]byte, error) {
 		text := bytes.ReplaceAll(bytes.ReplaceAll(out[from:], []byte("\r"), []byte(`\r`)), []byte("\n"), []byte(`\n`))
 		out = append(out[:from], text...)
 	}
-	return out, nil
+	return out, true
 }

@@ -2,6 +2,8 @@ package all_test
 
 import (
 	"crypto/tls"
+	"encoding/json"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -92,11 +94,61 @@ func TestForeignSettings(t *testing.T) {
 	}
 }
 
+// withSetting returns the kinds whose settings have the field.
+func withSetting(field string) (names []string) {
+	for _, k := range all.Kinds(nil) {
+		if _, ok := reflect.TypeOf(k.NewConfig()).Elem().FieldByName(field); ok {
+			names = append(names, k.Name)
+		}
+	}
+	return names
+}
+
+// splunkEvent returns the event in an object for Splunk: the text that was sent alone, or its own object.
+func splunkEvent(t *testing.T, document []byte) string {
+	t.Helper()
+	var object struct{ Event json.RawMessage }
+	if err := json.Unmarshal(document, &object); err != nil {
+		t.Fatalf("%s: %v", document, err)
+	}
+	var text string
+	if err := json.Unmarshal(object.Event, &text); err != nil {
+		return string(object.Event)
+	}
+	return text
+}
+
+// TestDocs: where the documentation lists the outputs that have something, it lists all of them.
+func TestDocs(t *testing.T) {
+	for _, tc := range []struct {
+		file, from, to string
+		kinds          []string
+	}{
+		{"tls.md", "## Through a proxy", "\n\nFor AWS", outputs.Names(all.Kinds(nil))},
+		{"configuration.md", "Outputs that take lines or texts (", ")", withSetting("Message")},
+	} {
+		text, err := os.ReadFile("../../../docs/" + tc.file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, rest, begins := strings.Cut(string(text), tc.from)
+		list, _, ends := strings.Cut(rest, tc.to)
+		if !begins || !ends {
+			t.Fatalf("docs/%s has no %q and %q", tc.file, tc.from, tc.to)
+		}
+		for _, name := range tc.kinds {
+			if !strings.Contains(list, "`"+name+"`") {
+				t.Errorf("docs/%s, %s: add %s, as `%s`", tc.file, tc.from, name, name)
+			}
+		}
+	}
+}
+
 // TestRawTexts: message means the same for every output that has it, in what `try` shows as in what is sent.
 func TestRawTexts(t *testing.T) {
 	// These send each event as a message of its own.
-	messages := []string{"cloudwatch_logs", "kafka", "loki"}
-	for _, name := range []string{"file", "s3", "firehose", "kinesis", "kafka", "http", "loki", "cloudwatch_logs"} {
+	messages := []string{"cloudwatch_logs", "kafka", "loki", "splunk_hec"}
+	for _, name := range withSetting("Message") {
 		t.Run(name, func(t *testing.T) {
 			cfg, err := config.Example(name)
 			if err != nil {
@@ -116,8 +168,16 @@ func TestRawTexts(t *testing.T) {
 				if slices.Contains(messages, name) {
 					text = want.Text
 				}
-				if got, err := offers(&batch.Events[i]); err != nil || string(got.Document) != text {
-					t.Errorf("%s: %q, %v; want %q", want.Name, got.Document, err, text)
+				offer, err := offers(&batch.Events[i])
+				if err != nil {
+					t.Fatal(err)
+				}
+				got := string(offer.Document)
+				if name == "splunk_hec" {
+					got = splunkEvent(t, offer.Document)
+				}
+				if got != text {
+					t.Errorf("%s: %q, want %q", want.Name, got, text)
 				}
 			}
 		})

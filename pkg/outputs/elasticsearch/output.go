@@ -73,13 +73,7 @@ func New(cfg Config, opts Options) (*Output, error) {
 	}
 	names, err := indexname.New(indexname.Options{
 		Index: cfg.Index, DataStream: cfg.DataStream || cfg.Alias != "", MaxPerHour: cfg.MaxIndicesPerHour,
-		Now: opts.Now,
-		OnLimit: func(cluster string) {
-			opts.Log.Warn().Str("cluster", cluster).Int("max_indices_per_hour", cfg.MaxIndicesPerHour).
-				Msg("the cluster's events have more names of indices than max_indices_per_hour: those with further " +
-					"names go to the index with \"other\" in the name, " +
-					"until the hour is over; look for a field in index whose values never end")
-		},
+		Now: opts.Now, Log: opts.Log,
 	})
 	if err != nil {
 		return nil, err

@@ -39,7 +39,7 @@ func (Config) Help() map[string]string {
 		"brokers": "host:port of some of them, one or a list; port 9092 where none is given",
 		"topic":   "with placeholders, e.g. logs-{cluster}",
 		"max_topics_per_hour": "different topics of a cluster in an hour; events beyond go to the one with \"other\" " +
-			"in place of what is neither cluster nor time; 0: no limit",
+			"in place of what is neither cluster nor time, and the time of arrival; 0: no limit",
 		"key": "of records, with placeholders, e.g. {tag}: equal keys share a partition; empty: any " +
 			"partition",
 		"acks":        "a record is delivered once all replicas in sync have it",

@@ -84,13 +84,10 @@ func New(cfg Config, o Options) (*Output, error) {
 	cfg.Common = cfg.Settings()
 	out := &Output{cfg: cfg, log: o.Log, now: o.Now, timeout: cfg.Timeout, limits: map[string]int{}}
 	var err error
-	out.topics, err = newTopics(cfg.Topic, cfg.MaxTopicsPerHour, o.Now, func(cluster string) {
-		o.Log.Warn().Str("cluster", cluster).Int("max_topics_per_hour", cfg.MaxTopicsPerHour).
-			Msg(
-				"the cluster's events have more topics than max_topics_per_hour: those with further ones go to the " +
-					"topic with \"other\" in the name, until the hour is over",
-			)
-	})
+	out.topics, err = newTopics(cfg.Topic, outputs.NewNameLimit(outputs.NameLimitOptions{
+		Setting: "max_topics_per_hour", Max: cfg.MaxTopicsPerHour, Now: o.Now, Log: o.Log,
+		Beyond: `events with further topics go to the one with "other" in the name`,
+	}))
 	if err != nil {
 		return nil, err
 	}
@@ -256,7 +253,7 @@ func (o *Output) AppendTarget(dst []byte, ev *event.Event) []byte {
 // Report returns what the output knows of itself.
 func (o *Output) Report() outputs.Report {
 	r := outputs.Report{PossibleDuplicates: o.duplicates.Load(), Redirected: o.topics.redirected.Load()}
-	if text := o.topics.notice(); text != "" {
+	if text := o.topics.limit.Notice(); text != "" {
 		r.Notices = append(r.Notices, text)
 	}
 	return r

@@ -5,31 +5,22 @@ import (
 	"hash/fnv"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
 
 // topics makes the names of topics: of a template and an event, within what Kafka takes, and bounded in number. Safe
 // for concurrent use.
 //
 // The names of a cluster are bounded in each hour of the clock: above the limit, an event goes to the name with "other"
-// in place of every placeholder but {cluster} and those for time.
+// in place of every placeholder but {cluster} and those for time, which is then that of its arrival: no agent chooses
+// it.
 type topics struct {
 	template, other *event.Template
-	// limit is how many a cluster may have in an hour; 0: no limit.
-	limit      int
-	now        func() time.Time
-	onLimit    func(cluster string) // called once an hour for each cluster that has reached it
-	redirected atomic.Uint64
-
-	mu   sync.Mutex
-	hour int64
-	// known has the names of hour by cluster, and what stands for them.
-	known map[string]map[string]string
-	over  []string // clusters that have reached the limit in hour
+	limit           *outputs.NameLimit
+	redirected      atomic.Uint64
 }
 
 const otherTopic = "other"
@@ -91,8 +82,8 @@ func placeholderEnd(text string) int {
 	return len(text)
 }
 
-func newTopics(text string, limit int, now func() time.Time, onLimit func(cluster string)) (*topics, error) {
-	t := &topics{limit: limit, now: now, onLimit: onLimit, known: map[string]map[string]string{}}
+func newTopics(text string, limit *outputs.NameLimit) (*topics, error) {
+	t := &topics{limit: limit}
 	var err error
 	if t.template, err = parseTopic(text); err != nil {
 		return nil, fmt.Errorf("topic: %w", err)
@@ -106,49 +97,14 @@ func newTopics(text string, limit int, now func() time.Time, onLimit func(cluste
 // of returns the topic that ev goes to. raw is memory for the name, which is returned to be used again.
 func (t *topics) of(raw []byte, ev *event.Event) (name string, _ []byte) {
 	raw = appendName(raw[:0], t.template, ev)
-	hour := t.now().Unix() / 3600
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if hour != t.hour {
-		t.hour, t.over = hour, nil
-		clear(t.known)
-	}
-	names := t.known[ev.Chunk.Cluster]
-	if names == nil {
-		names = map[string]string{}
-		t.known[strings.Clone(ev.Chunk.Cluster)] = names
-	}
-	name, known := names[string(raw)]
-	switch {
-	case known:
-		return name, raw
-	case t.limit > 0 && len(names) >= t.limit:
-		if !slices.Contains(t.over, ev.Chunk.Cluster) {
-			t.over = append(t.over, strings.Clone(ev.Chunk.Cluster))
-			t.onLimit(ev.Chunk.Cluster)
-		}
+	name, ok := t.limit.Admit(ev.Chunk.Cluster, raw)
+	if !ok {
 		t.redirected.Add(1)
-		return string(appendName(nil, t.other, ev)), raw
+		arrived := *ev
+		arrived.Time = event.Time{Sec: ev.Chunk.Received.Unix()}
+		name = string(appendName(nil, t.other, &arrived))
 	}
-	name = string(raw)
-	names[name] = name
 	return name, raw
-}
-
-// notice says which clusters have reached the limit in this hour; "" where none has.
-func (t *topics) notice() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if len(t.over) == 0 || t.now().Unix()/3600 != t.hour {
-		return ""
-	}
-	return fmt.Sprintf(
-		"max_topics_per_hour (%d) is reached for cluster %s: until the hour is over, events with further topics go "+
-			"to the one with %q in the name",
-		t.limit,
-		strings.Join(slices.Sorted(slices.Values(t.over)), ", "),
-		otherTopic,
-	)
 }
 
 // appendName appends a name that Kafka takes, whatever the event holds.

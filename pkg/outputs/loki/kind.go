@@ -43,7 +43,7 @@ func (c *Config) Offers(
 		return nil, err
 	}
 	// How many there have been is the running output's to know.
-	streams, err := newStreams(c, nil, nil)
+	streams, err := newStreams(c.Labels, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -374,9 +374,9 @@ func TestLinesAndLabels(t *testing.T) {
 }
 
 func TestStreamsAreBounded(t *testing.T) {
-	now, told := time.Unix(1763720100, 0), 0
-	c := Config{Labels: map[string]string{"cluster": "{cluster}", "tag": "{tag}"}, MaxStreamsPerHour: 2}
-	s, err := newStreams(&c, func() time.Time { return now }, func(string) { told++ })
+	now := time.Unix(1763720100, 0)
+	s, err := newStreams(map[string]string{"cluster": "{cluster}", "tag": "{tag}"},
+		outputs.NewNameLimit(outputs.NameLimitOptions{Max: 2, Now: func() time.Time { return now }}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -386,12 +386,11 @@ func TestStreamsAreBounded(t *testing.T) {
 	}
 	if of("a") != `{cluster="c", tag="a"}` || of("b") != `{cluster="c", tag="b"}` ||
 		of("d") != `{cluster="c", tag="other"}` ||
-		told != 1 ||
-		s.notice() == "" {
-		t.Errorf("%s, told %d, notice %q", of("d"), told, s.notice())
+		s.limit.Notice() == "" {
+		t.Errorf("%s, notice %q", of("d"), s.limit.Notice())
 	}
 	now = now.Add(time.Hour)
-	if of("d") != `{cluster="c", tag="d"}` || s.notice() != "" {
+	if of("d") != `{cluster="c", tag="d"}` || s.limit.Notice() != "" {
 		t.Error("the hour is not over")
 	}
 }

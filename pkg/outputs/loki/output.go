@@ -56,12 +56,10 @@ func New(cfg Config, o Options) (*Output, error) {
 	if out.push, err = address(cfg.URL); err != nil {
 		return nil, fmt.Errorf("url: %w", err)
 	}
-	out.streams, err = newStreams(&cfg, o.Now, func(cluster string) {
-		o.Log.Warn().Str("cluster", cluster).Int("max_streams_per_hour", cfg.MaxStreamsPerHour).
-			Msg("the cluster's events make more streams than max_streams_per_hour: further ones have " +
-				"\"other\" in their " +
-				"labels, until the hour is over; put what has many values into structured_metadata")
-	})
+	out.streams, err = newStreams(cfg.Labels, outputs.NewNameLimit(outputs.NameLimitOptions{
+		Setting: "max_streams_per_hour", Max: cfg.MaxStreamsPerHour, Now: o.Now, Log: o.Log,
+		Beyond: `further streams have "other" in their labels; put what has many values into structured_metadata`,
+	}))
 	if err != nil {
 		return nil, err
 	}
@@ -295,7 +293,7 @@ func (o *Output) AppendTarget(dst []byte, ev *event.Event) []byte {
 // Report returns what the output knows of itself.
 func (o *Output) Report() outputs.Report {
 	r := outputs.Report{PossibleDuplicates: o.duplicates.Load(), Redirected: o.streams.redirected.Load()}
-	for _, text := range []string{o.notice, o.streams.notice()} {
+	for _, text := range []string{o.notice, o.streams.limit.Notice()} {
 		if text != "" {
 			r.Notices = append(r.Notices, text)
 		}

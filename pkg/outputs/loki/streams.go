@@ -5,12 +5,11 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
-	"time"
 	"unicode/utf8"
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
 
 // pair is a label, or a piece of metadata of a line.
@@ -45,76 +44,30 @@ func pairs(key string, from map[string]string) (all []pair, err error) {
 // The streams of a cluster are bounded in each hour of the clock: above the limit, an event's labels have "other" in
 // place of what does not depend on the cluster alone.
 type streams struct {
-	labels []pair
-	// limit is how many a cluster may have in an hour; 0: no limit.
-	limit      int
-	now        func() time.Time
-	onLimit    func(cluster string) // called once an hour for each cluster that has reached it
+	labels     []pair
+	limit      *outputs.NameLimit
 	redirected atomic.Uint64
-
-	mu    sync.Mutex
-	hour  int64
-	known map[string]map[string]string
-	over  []string
 }
 
-func newStreams(c *Config, now func() time.Time, onLimit func(cluster string)) (*streams, error) {
-	from := c.Labels
-	if len(from) == 0 {
-		from = map[string]string{"cluster": "{cluster}"}
+func newStreams(labels map[string]string, limit *outputs.NameLimit) (*streams, error) {
+	if len(labels) == 0 {
+		labels = map[string]string{"cluster": "{cluster}"}
 	}
-	s := &streams{limit: c.MaxStreamsPerHour, now: now, onLimit: onLimit, known: map[string]map[string]string{}}
+	s := &streams{limit: limit}
 	var err error
-	s.labels, err = pairs("labels", from)
+	s.labels, err = pairs("labels", labels)
 	return s, err
 }
 
 // of returns the labels of ev's stream, as Loki writes them. raw is memory, which is returned to be used again.
 func (s *streams) of(raw []byte, ev *event.Event) (labels string, _ []byte) {
 	raw = appendLabels(raw[:0], s.labels, ev, false)
-	hour := s.now().Unix() / 3600
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if hour != s.hour {
-		s.hour, s.over = hour, nil
-		clear(s.known)
-	}
-	known := s.known[ev.Chunk.Cluster]
-	if known == nil {
-		known = map[string]string{}
-		s.known[strings.Clone(ev.Chunk.Cluster)] = known
-	}
-	labels, there := known[string(raw)]
-	switch {
-	case there:
-		return labels, raw
-	case s.limit > 0 && len(known) >= s.limit:
-		if !slices.Contains(s.over, ev.Chunk.Cluster) {
-			s.over = append(s.over, strings.Clone(ev.Chunk.Cluster))
-			s.onLimit(ev.Chunk.Cluster)
-		}
+	labels, ok := s.limit.Admit(ev.Chunk.Cluster, raw)
+	if !ok {
 		s.redirected.Add(1)
-		return string(appendLabels(nil, s.labels, ev, true)), raw
+		labels = string(appendLabels(nil, s.labels, ev, true))
 	}
-	labels = string(raw)
-	known[labels] = labels
 	return labels, raw
-}
-
-// notice says which clusters have reached the limit in this hour; "" where none has.
-func (s *streams) notice() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.over) == 0 || s.now().Unix()/3600 != s.hour {
-		return ""
-	}
-	return fmt.Sprintf(
-		"max_streams_per_hour (%d) is reached for cluster %s: until the hour is over, further streams have %q in "+
-			"their labels",
-		s.limit,
-		strings.Join(slices.Sorted(slices.Values(s.over)), ", "),
-		otherValue,
-	)
 }
 
 // appendLabels appends labels as Loki writes them: {a="b", c="d"}. Those without a value are left out; with none at all

@@ -19,19 +19,19 @@ import (
 
 // Config is the settings of an output of type splunk_hec.
 type Config struct {
-	outputs.Common `yaml:",inline"`
-	Connection     `yaml:",inline"`
-	URL            string            `yaml:"url" required:"true"`
-	Token          setting.Secret    `yaml:"token" required:"true" help:"of the HTTP Event Collector"`
-	Index          string            `yaml:"index" placeholders:"target"`
-	Source         string            `yaml:"source" help:"with placeholders, e.g. {tag}; default: the token's"`
-	SourceType     string            `yaml:"sourcetype"`
-	Host           string            `yaml:"host"`
-	IndexedFields  map[string]string `yaml:"indexed_fields"`
-	Endpoint       string            `yaml:"endpoint" default:"event" enum:"event|raw"`
-	Message        string            `yaml:"message"`
-	Ack            string            `yaml:"ack" default:"auto" enum:"auto|true|false"`
-	AckTimeout     time.Duration     `yaml:"ack_timeout" default:"5m" min:"1s"`
+	outputs.Common        `yaml:",inline"`
+	Connection            `yaml:",inline"`
+	outputs.MessageConfig `yaml:",inline"`
+	URL                   string            `yaml:"url" required:"true"`
+	Token                 setting.Secret    `yaml:"token" required:"true" help:"of the HTTP Event Collector"`
+	Index                 string            `yaml:"index" placeholders:"target"`
+	Source                string            `yaml:"source" help:"with placeholders, e.g. {tag}; default: the token's"`
+	SourceType            string            `yaml:"sourcetype"`
+	Host                  string            `yaml:"host"`
+	IndexedFields         map[string]string `yaml:"indexed_fields"`
+	Endpoint              string            `yaml:"endpoint" default:"event" enum:"event|raw"`
+	Ack                   string            `yaml:"ack" default:"auto" enum:"auto|true|false"`
+	AckTimeout            time.Duration     `yaml:"ack_timeout" default:"5m" min:"1s"`
 }
 
 // Connection is how requests reach the server: httpclient's settings but for the login, which is the token.
@@ -54,7 +54,6 @@ func (Config) Help() map[string]string {
 			"with endpoint event only",
 		"endpoint": "event: an object for each event, with its time; raw: a line of text for each, which Splunk's " +
 			"own rules take apart",
-		"message": "a field to send alone, such as log; default, and where it is missing or empty: the whole event",
 		"ack": "true: an event is delivered once an indexer has it; false: once Splunk has taken it; auto: true " +
 			"where the token has indexer acknowledgement",
 		"ack_timeout": "how long an indexer may take; what is not acknowledged by then is sent again, and may be " +
@@ -112,11 +111,7 @@ func (c *Config) Check(r *setting.Report) {
 			r.Add(key, "see the example in the documentation", "%v", err)
 		}
 	}
-	if c.Message != "" {
-		if _, err := outputs.ParseField(c.Message); err != nil {
-			r.Add("message", "write the name of a field, such as log", "%v", err)
-		}
-	}
+	c.MessageConfig.Check(r)
 	if len(c.IndexedFields) > 0 && c.Endpoint == endpointRaw {
 		r.Add("indexed_fields", "write endpoint: event", "raw lines have none")
 	}

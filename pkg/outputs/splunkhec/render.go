@@ -1,7 +1,6 @@
 package splunkhec
 
 import (
-	"bytes"
 	"fmt"
 	"maps"
 	"net/url"
@@ -22,11 +21,9 @@ type member struct {
 
 // renderer makes what is sent of events. It is for one goroutine.
 type renderer struct {
-	enc *event.Encoder
-	// text is that of a line of endpoint raw.
-	text  *outputs.Text
-	field *event.Template // message; nil: the whole event
-	raw   bool
+	enc  *event.Encoder
+	text *outputs.Text
+	raw  bool
 	// names is that of indexes.
 	names  *event.Template
 	around []member // host, source, sourcetype: those that are set
@@ -75,12 +72,9 @@ func newRenderer(c *Config, added map[string]map[string]string) (*renderer, erro
 		}
 		r.fields = append(r.fields, member{name, value})
 	}
-	if c.Message != "" {
-		if r.field, err = outputs.ParseField(c.Message); err != nil {
-			return nil, fmt.Errorf("message: %w", err)
-		}
+	if r.text, err = c.Text(c.Fields, added, r.raw); err != nil {
+		return nil, err
 	}
-	r.text = outputs.NewText(r.field, c.Fields, added, true)
 	return r, nil
 }
 
@@ -162,15 +156,11 @@ func (r *renderer) makeHead(ev *event.Event) {
 
 // appendEvent appends the event itself: an object, or the field that is sent alone as a string.
 func (r *renderer) appendEvent(dst []byte, ev *event.Event) ([]byte, error) {
-	if r.field == nil {
-		return r.enc.AppendEvent(dst, ev)
+	text, ok := r.text.AppendField(r.value[:0], ev)
+	if r.value = text; ok {
+		return r.quote(dst, text), nil
 	}
-	r.value = r.field.Append(r.value[:0], ev, nil)
-	text := bytes.TrimSuffix(bytes.TrimSuffix(r.value, []byte("\n")), []byte("\r"))
-	if len(text) == 0 {
-		return r.enc.AppendEvent(dst, ev)
-	}
-	return r.quote(dst, text), nil
+	return r.enc.AppendEvent(dst, ev)
 }
 
 // appendFields appends the fields that are indexed beside the event.

@@ -6,13 +6,15 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/seed-afc6a195/aggregator/pkg/event"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
 
 const (
@@ -35,23 +37,15 @@ type Namer struct {
 	varies bool
 	// unit is for how many seconds the time's text stays the same.
 	unit int64
-	// limit is how many names a cluster may have in an hour; 0: no limit.
-	limit int
-	now   func() time.Time
+	// limit and otherLimit bound the names as they should be, and those with "other".
+	limit, otherLimit *outputs.NameLimit
+	now               func() time.Time
 
 	// slots are by the number of the chunk, so that requests being made at once use different ones.
 	slots [16]slot
 	// spare has *cursor, for two that use the same.
 	spare  sync.Pool
 	others atomic.Uint64
-
-	mu   sync.Mutex
-	hour int64
-	// known has the names of hour by cluster: as they should be, and with "other".
-	known [2]map[string]map[string]struct{}
-	over  []string // clusters that have reached the limit in hour
-
-	onLimit func(cluster string) // called once an hour for each of over, with mu held; nil: nobody asks
 }
 
 // slot holds a cursor that is not in use, in a cache line of its own.
@@ -83,9 +77,7 @@ type Options struct {
 	// MaxPerHour counts names of a cluster in an hour; 0: no limit.
 	MaxPerHour int
 	Now        func() time.Time
-	// OnLimit is called once an hour for each cluster that has reached the limit. It must not call the Namer; nil:
-	// nobody asks.
-	OnLimit func(cluster string)
+	Log        zerolog.Logger
 }
 
 // New returns a Namer.
@@ -94,9 +86,17 @@ func New(o Options) (*Namer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("index: %w", err)
 	}
-	n := &Namer{
-		rules: rulesOf(o.DataStream, pieces), unit: math.MaxInt64, limit: o.MaxPerHour, now: o.Now, onLimit: o.OnLimit,
+	limit := outputs.NameLimitOptions{
+		Setting: "max_indices_per_hour", Max: o.MaxPerHour, Now: o.Now, Log: o.Log,
+		Beyond: `events with further names go to the index with "other" in the name; look for a field in index whose ` +
+			`values never end`,
 	}
+	n := &Namer{
+		rules: rulesOf(o.DataStream, pieces), unit: math.MaxInt64, now: o.Now, limit: outputs.NewNameLimit(limit),
+	}
+	// The limit of the cluster's own names has said it.
+	limit.Log = zerolog.Nop()
+	n.otherLimit = outputs.NewNameLimit(limit)
 	var fewer strings.Builder
 	for _, p := range pieces {
 		text := p.text
@@ -121,7 +121,6 @@ func New(o Options) (*Namer, error) {
 		}
 	}
 	n.spare.New = func() any { return new(cursor) }
-	n.forget(0)
 	return n, nil
 }
 
@@ -182,13 +181,15 @@ func (n *Namer) fill(c *cursor, ev *event.Event) {
 	} else {
 		c.name = n.fillIn(c.name[:0], n.template, ev)
 	}
-	if c.redirected = !n.admit(c.hour, 0, cluster, c.name); !c.redirected {
+	_, ok := n.limit.Admit(cluster, c.name)
+	if c.redirected = !ok; ok {
 		return
 	}
 	t := n.template
 	if n.other != nil {
 		t = n.other
-		if c.name = n.fillIn(c.name[:0], t, ev); n.admit(c.hour, 1, cluster, c.name) {
+		c.name = n.fillIn(c.name[:0], t, ev)
+		if _, ok := n.otherLimit.Admit(cluster, c.name); ok {
 			return
 		}
 	}
@@ -201,56 +202,8 @@ func (n *Namer) fillIn(dst []byte, t *event.Template, ev *event.Event) []byte {
 	return n.rules.append(dst, t.Append(nil, ev, appendValue))
 }
 
-// admit reports whether the cluster may have the name in the hour. which is the kind of name: 0, or 1 for
-// one with "other".
-func (n *Namer) admit(hour int64, which int, cluster string, name []byte) bool {
-	if n.limit <= 0 {
-		return true
-	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if hour > n.hour {
-		n.forget(hour)
-	}
-	names := n.known[which][cluster]
-	if names == nil {
-		names = map[string]struct{}{}
-		n.known[which][strings.Clone(cluster)] = names
-	}
-	if _, ok := names[string(name)]; ok {
-		return true
-	}
-	if len(names) >= n.limit {
-		if !slices.Contains(n.over, cluster) {
-			n.over = append(n.over, strings.Clone(cluster))
-			if n.onLimit != nil {
-				n.onLimit(cluster)
-			}
-		}
-		return false
-	}
-	names[string(name)] = struct{}{}
-	return true
-}
-
-// forget begins an hour.
-func (n *Namer) forget(hour int64) {
-	n.hour = hour
-	n.known = [2]map[string]map[string]struct{}{{}, {}}
-	n.over = nil
-}
-
 // Notice says which clusters have reached the limit in this hour; "" where none has.
-func (n *Namer) Notice() string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if len(n.over) == 0 || floorDiv(n.now().Unix(), 3600) > n.hour {
-		return ""
-	}
-	return fmt.Sprintf("max_indices_per_hour (%d) is reached for cluster %s: until the hour is over, events with "+
-		"further names go to the index with %q in the name",
-		n.limit, strings.Join(slices.Sorted(slices.Values(n.over)), ", "), other)
-}
+func (n *Namer) Notice() string { return n.limit.Notice() }
 
 // floorDiv returns a/b, rounded down. b is positive.
 func floorDiv(a, b int64) int64 {
