@@ -375,8 +375,8 @@ func table() []row {
 		},
 		{
 			"internal/convert/converttest",
-			[]string{"internal/convert/flow", "internal/convert/settings"},
-			"tables of translations know what is written, and nothing of who reads",
+			with("internal/convert", "internal/convert/flow", "internal/convert/settings", "pkg/app", "pkg/config"),
+			"tables of translations know what is written, and that the program has to take it",
 		},
 		{
 			"internal/convert/operator",

@@ -3,7 +3,6 @@ package convert_test
 import (
 	"bytes"
 	"errors"
-	"flag"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,14 +12,12 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/seed-afc6a195/aggregator/internal/convert"
+	"github.com/seed-afc6a195/aggregator/internal/convert/converttest"
 	"github.com/seed-afc6a195/aggregator/internal/convert/settings"
 	"github.com/seed-afc6a195/aggregator/internal/tryout"
-	"github.com/seed-afc6a195/aggregator/pkg/app"
 	"github.com/seed-afc6a195/aggregator/pkg/app/routing"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 )
-
-var update = flag.Bool("update", false, "write what comes out as the golden files")
 
 // old returns the files of a case that are to be converted.
 func old(t *testing.T, dir string) []string {
@@ -70,7 +67,7 @@ func said(n *settings.Notes, warnings []string) string {
 // golden compares with a golden file, or writes it.
 func golden(t *testing.T, path string, got []byte) {
 	t.Helper()
-	if *update {
+	if converttest.Update() {
 		if len(got) == 0 {
 			return
 		}
@@ -84,10 +81,10 @@ func golden(t *testing.T, path string, got []byte) {
 		return
 	}
 	if err != nil {
-		t.Fatalf("%v (go test ./internal/convert -update writes it)", err)
+		t.Fatalf("%v (UPDATE_GOLDEN=1 go test ./internal/convert writes it)", err)
 	}
 	if !bytes.Equal(want, got) {
-		t.Errorf("%s differs (go test ./internal/convert -update writes it):\n%s", path, got)
+		t.Errorf("%s differs (UPDATE_GOLDEN=1 go test ./internal/convert writes it):\n%s", path, got)
 	}
 }
 
@@ -100,28 +97,6 @@ func convertCase(t *testing.T, paths []string) *convert.Result {
 	return result
 }
 
-// load holds that a configuration passes check.
-func load(t *testing.T, data []byte) *config.Config {
-	t.Helper()
-	verify := app.Verify
-	if bytes.Contains(data, []byte("_file: /")) { // certificates, which are not here
-		verify = nil
-	}
-	cfg, err := config.Parse("aggregator.yaml", data, config.Options{
-		StandIn: true, Verify: verify,
-		LookupEnv: func(name string) (string, bool) {
-			if name == "AWS_REGION" {
-				return "eu-west-1", true
-			}
-			return "", false
-		},
-	})
-	if err != nil {
-		t.Fatalf("%v\n%s", err, data)
-	}
-	return cfg
-}
-
 // TestGolden converts each case, holds the result to its golden files, and to check, and runs the case's tests of
 // events.
 func TestGolden(t *testing.T) {
@@ -132,7 +107,7 @@ func TestGolden(t *testing.T) {
 	for _, dir := range dirs {
 		t.Run(filepath.ToSlash(strings.TrimPrefix(filepath.Clean(dir), "testdata/")), func(t *testing.T) {
 			result := convertCase(t, old(t, dir))
-			cfg := load(t, result.Configuration)
+			cfg := converttest.Load(t, result.Configuration)
 			golden(t, filepath.Join(dir, "aggregator.golden.yaml"), result.Configuration)
 			golden(t, filepath.Join(dir, "notes.txt"), []byte(said(result.Notes, cfg.Warnings)))
 			for _, f := range result.Agents {
@@ -180,7 +155,7 @@ func TestMoves(t *testing.T) {
 		if err != nil || len(files) == 0 {
 			t.Fatal(files, err)
 		}
-		load(t, convertCase(t, files).Configuration)
+		converttest.Load(t, convertCase(t, files).Configuration)
 	}
 }
 

@@ -1,6 +1,7 @@
 package destination
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/seed-afc6a195/aggregator/internal/convert/flow"
@@ -30,11 +31,23 @@ func Passphrase(r *settings.Reader, key string) {
 	}
 }
 
-// TLS sets tls of an output, where m says anything.
+// TLS sets tls of an output, where m says anything, and connections are not plain ones, to which it says nothing.
 func TLS(o *flow.Output, m flow.Map) {
-	if len(m) > 0 {
+	if len(m) > 0 && !plain(o) {
 		o.Settings = o.Settings.With("tls", m)
 	}
+}
+
+// plain reports whether an output's URLs are all of plain connections.
+func plain(o *flow.Output) bool {
+	hosts, _ := o.Settings.Get("hosts").([]any)
+	if url := o.Settings.Get("url"); url != nil {
+		hosts = append(hosts, url)
+	}
+	return len(hosts) > 0 && !slices.ContainsFunc(hosts, func(host any) bool {
+		text, _ := host.(string)
+		return !strings.HasPrefix(text, "http://")
+	})
 }
 
 // Login reads the keys of a name and a password.

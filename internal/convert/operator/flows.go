@@ -176,6 +176,12 @@ func (w *flowWriter) stores(r *resource) (all []*syntax.Section) {
 					entries(out.at(value), "@type", outputType(key)), entries(out.at(value), "@id", out.name),
 				)}
 				settingsOf(out, s, value, w.notes)
+				for _, child := range s.Sections {
+					chunkKeys(child, "tags", "tag,time")
+					if _, said := child.Get("timekey"); child.Name == "buffer" && !said {
+						child.Entries = append(child.Entries, entries(child.At, "timekey", "10m")...)
+					}
+				}
 				s.Raw = rawFluentd(s, 0)
 				all = append(all, s)
 			})

@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -89,6 +90,7 @@ func (w *fluentdWriter) plugins(r *resource, name, arg string, list *yaml.Node) 
 			case key == "buffer" || key == "format" || key == "inject" || key == "secondary":
 				child := &syntax.Section{Name: key, At: at}
 				settingsOf(r, child, value, w.notes)
+				chunkKeys(child, "tag", "")
 				s.Sections = append(s.Sections, child)
 			case key == "customPlugin":
 				w.notes.Lose(at, r.kind+" "+r.name+" customPlugin", "what is written as a text is not read here",
@@ -178,6 +180,15 @@ func list(r *resource, s *syntax.Section, name string, n *yaml.Node, notes *sett
 	if texts != nil {
 		s.Entries = append(s.Entries, entries(r.at(n), name, strings.Join(texts, ","))...)
 	}
+}
+
+// chunkKeys makes the keys by which a buffer's chunks are cut, which stand under a key in resources, its argument.
+func chunkKeys(s *syntax.Section, key, usual string) {
+	if s.Name != "buffer" {
+		return
+	}
+	s.Arg = cmp.Or(s.Text(key), usual)
+	s.Entries = slices.DeleteFunc(s.Entries, func(e syntax.Entry) bool { return e.Key == key })
 }
 
 func entries(at syntax.Place, key, value string) []syntax.Entry {

@@ -46,9 +46,17 @@ func aws(r *settings.Reader, o *flow.Output, endpoint string) {
 				"credentials come from the environment, a profile, IRSA or the instance, whichever is there", "")
 		}
 	}
+	for _, key := range [...]string{"http_proxy", "proxy_uri"} {
+		if proxy, ok := r.Text(key); ok {
+			o.Settings = o.Settings.With("proxy", proxy)
+		}
+	}
+	if r.Bool("enable_dual_stack", false) {
+		o.Settings = o.Settings.With("use_dualstack", true)
+	}
 	r.Ignore("aws_sts_session_name", "aws_use_sts", "aws_iam_retries", "aws_sts_endpoint_url",
 		"aws_sts_duration_seconds", "aws_sts_policy", "aws_ecs_authentication", "ssl_verify_peer",
-		"log_rejected_request", "debug", "use_bundled_cert", "enable_dual_stack", "compute_checksums",
+		"log_rejected_request", "debug", "use_bundled_cert", "compute_checksums",
 		"signature_version")
 }
 
@@ -74,19 +82,25 @@ func records(r *settings.Reader, o *flow.Output) {
 	if message, alone := alone(r, o); alone {
 		o.Settings = o.Settings.With("message", message)
 	}
-	time := ""
-	if r.Bool("include_time_key", false) {
-		time = "time"
-		if key, ok := r.Text("time_key"); ok {
-			time = key
+	addedFields(r, o)
+}
+
+// addedFields reads include_time_key and include_tag_key: the fields that the time and the tag become.
+func addedFields(r *settings.Reader, o *flow.Output) {
+	var names [2]string
+	for i, kind := range [...]string{"time", "tag"} {
+		key, ok := r.Text(kind + "_key")
+		if !ok {
+			key = kind
 		}
-		r.Ignore("time_format", "time_key")
+		if r.Bool("include_"+kind+"_key", false) {
+			names[i] = key
+		}
 	}
-	tag := ""
-	if r.Bool("include_tag_key", false) {
-		tag = "tag"
+	if format, ok := r.Plain("time_format"); ok && names[0] != "" && !rfc3339(format) {
+		r.Lose("time_format", "the time is written as RFC 3339", "set the field by expr: strftime(time, …)")
 	}
-	fieldsOff(o, time, tag)
+	fieldsOff(o, names[0], names[1])
 }
 
 func firehose(r *settings.Reader, o *flow.Output) {
@@ -162,9 +176,15 @@ func cloudwatch(r *settings.Reader, o *flow.Output) {
 	if message, alone := alone(r, o); alone {
 		o.Settings = o.Settings.With("message", message)
 	}
-	r.Ignore("max_message_length", "max_events_per_batch", "concurrency", "put_log_events_retry_wait",
-		"put_log_events_retry_limit", "put_log_events_disable_retry_limit", "json_handler",
-		"localtime", "include_time_key", "time_key", "policy", "remove_retention_in_days_key", "http_proxy")
+	r.Ignore("max_events_per_batch", "put_log_events_retry_wait", "put_log_events_retry_limit",
+		"put_log_events_disable_retry_limit", "json_handler", "localtime", "policy", "remove_retention_in_days_key")
+	if n, ok := r.Int("concurrency"); ok && n > 1 {
+		o.Settings = o.Settings.With("workers", min(n, maxWorkers))
+	}
+	if r.Has("max_message_length") {
+		r.Say("max_message_length",
+			"only an event over 1 MiB is cut off, by oversize: truncate, or becomes a dead letter", "")
+	}
 	if key := r.Text0("retention_in_days_key"); key != "" {
 		r.Lose("retention_in_days_key", "days are the same for all groups that are made", "write retention_days")
 	}
@@ -175,92 +195,8 @@ func cloudwatch(r *settings.Reader, o *flow.Output) {
 		}
 		o.Settings = o.Settings.With("log_group_tags", m)
 	}
-	r.Ignore("log_group_aws_tags_key")
-	fieldsOff(o, "", "")
-}
-
-func s3(r *settings.Reader, o *flow.Output) {
-	o.Type = "s3"
-	aws(r, o, "s3_endpoint")
-	bucket, _ := r.Text("s3_bucket")
-	o.Settings = o.Settings.With("bucket", bucket)
-	path, _ := named(r, "path")
-	key := path
-	if format, ok := named(r, "s3_object_key_format"); ok {
-		slice, ok := r.Text("time_slice_format")
-		if !ok {
-			slice = "%Y%m%d"
-		}
-		key = s3Key(format, path, slice)
-		r.Notes.Say(r.At, r.Title+" s3_object_key_format",
-			"what is behind the last / of an object's name, a time and a number, is the aggregator's own", "")
+	if r.Has("log_group_aws_tags_key") {
+		r.Lose("log_group_aws_tags_key", "tags are the same for all groups that are made", "write log_group_tags")
 	}
-	r.Ignore("time_slice_format")
-	if !strings.HasSuffix(key, "/") && key != "" {
-		key += "/"
-	}
-	if key == "" {
-		key = "{tag}/"
-	}
-	o.Settings = o.Settings.With("key", key)
-	switch store, _ := r.Plain("store_as"); store {
-	case "", "gzip", "gzip_command":
-		o.Settings = o.Settings.With("compression", "gzip")
-	case "json", "text", "txt":
-		o.Settings = o.Settings.With("compression", "none")
-	case "zstd":
-		o.Settings = o.Settings.With("compression", "zstd")
-	default:
-		r.Lose("store_as", "objects are not compressed by "+store, "gzip is taken")
-		o.Settings = o.Settings.With("compression", "gzip")
-	}
-	if r.Bool("force_path_style", false) {
-		o.Settings = o.Settings.With("path_style", true)
-	}
-	for _, p := range [...]struct{ old, key string }{{"storage_class", "storage_class"}, {
-		"use_server_side_encryption",
-		"server_side_encryption",
-	}, {"ssekms_key_id", "kms_key_id"}, {"acl", "acl"}} {
-		if text, ok := r.Plain(p.old); ok {
-			o.Settings = o.Settings.With(p.key, text)
-		}
-	}
-	if s := r.Children("buffer"); len(s) > 0 {
-		b := settings.NewReader(s[0], &settings.Notes{}, "")
-		if age, ok := b.Duration("timekey"); ok {
-			o.Settings = o.Settings.In("rotate", "max_age", age)
-		}
-		s[0].Entries = dropEntry(s[0], "timekey")
-	}
-	if message, alone := alone(r, o); alone {
-		o.Settings = o.Settings.With("message", message)
-	}
-	r.Ignore("check_bucket", "check_object", "auto_create_bucket", "check_apikey_on_start", "overwrite",
-		"hex_random_length", "uuid_type", "index_format", "warn_for_delay", "utc", "localtime",
-		"use_bundled_cert", "grant_read", "tagging", "include_time_key", "include_tag_key", "time_format", "time_key",
-		"tag_key", "s3_metadata", "proxy_uri", "acceleration", "timezone", "time_slice_wait")
-	if s := r.Child("compress"); s != nil {
-		r.Notes.Say(s.At, r.Title+" <compress>", "left out", "")
-	}
-	time, tag := "", ""
-	if r.Bool("include_time_key", false) {
-		time = "time"
-	}
-	if r.Bool("include_tag_key", false) {
-		tag = "tag"
-	}
-	fieldsOff(o, time, tag)
-}
-
-// s3Key writes the format of an object's name as a prefix: what is in front of the last slash.
-func s3Key(format, path, slice string) string {
-	format = strings.NewReplacer("%{{path}}", path, "%{{time_slice}}", slice, "%{{file_extension}}", "", "%{{index}}",
-		"", "%{{hostname}}", "", "%{{uuid_flush}}", "", "%{{hex_random}}", "", "%{{uuid_hash}}", "").Replace(format)
-	if i := strings.LastIndexByte(format, '/'); i >= 0 {
-		return format[:i+1]
-	}
-	if path != "" && strings.HasPrefix(format, path) {
-		return path
-	}
-	return ""
+	addedFields(r, o)
 }

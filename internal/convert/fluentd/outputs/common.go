@@ -1,7 +1,10 @@
 package outputs
 
 import (
+	"regexp"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/seed-afc6a195/aggregator/internal/convert/flow"
 	"github.com/seed-afc6a195/aggregator/internal/convert/fluentd/conf"
@@ -16,14 +19,8 @@ func common(r *settings.Reader, o *flow.Output) {
 	if section := r.Child("buffer"); section != nil {
 		b = settings.NewReader(section, r.Notes, r.Title+" <buffer>")
 	}
-	for _, old := range [...]string{
-		"buffer_type", "buffer_path", "buffer_chunk_limit", "buffer_queue_limit", "buffer_queue_full_action",
-		"buffer_chunk_records_limit",
-		"num_threads", "max_retry_wait", "flush_at_shutdown", "queued_chunk_flush_interval", "slow_flush_log_threshold",
-		"time_slice_wait",
-	} {
-		r.Ignore(old)
-	}
+	r.Ignore("buffer_type", "buffer_path", "buffer_chunk_limit", "buffer_queue_limit", "buffer_chunk_records_limit",
+		"flush_at_shutdown", "queued_chunk_flush_interval", "slow_flush_log_threshold", "time_slice_wait")
 	// Where chunks are, how large they are and by which keys they are cut is the aggregator's own matter.
 	b.Ignore("@type", "path", "path_suffix", "symlink_path", "chunk_limit_size", "chunk_limit_records",
 		"queue_limit_length", "queued_chunks_limit_size", "chunk_full_threshold",
@@ -32,9 +29,7 @@ func common(r *settings.Reader, o *flow.Output) {
 		"retry_exponential_backoff_base", "retry_randomize", "retry_secondary_threshold", "disable_chunk_backup",
 		"timekey_wait", "time_zone", "chunk_limit_bytes", "retry_forever",
 		"optimistic_queue_limit", "file_permission", "dir_permission")
-	if conf.Type(r.Section) != "s3" && conf.Type(r.Section) != "file" {
-		b.Ignore("timekey")
-	}
+	b.Ignore("timekey")
 	if b.Has("timekey_zone") || b.Has("timekey_use_utc") {
 		zone := b.Text0("timekey_zone")
 		b.Ignore("timekey_zone", "timekey_use_utc")
@@ -49,16 +44,18 @@ func common(r *settings.Reader, o *flow.Output) {
 	if wait, ok := b.Duration("flush_interval"); ok && wait != "0s" && b.Text0("flush_mode") != "immediate" {
 		o.Settings = o.Settings.In("batch", "max_wait", wait)
 	}
-	if n, ok := b.Int("flush_thread_count"); ok && n > 0 {
-		o.Settings = o.Settings.With("workers", n)
+	for _, key := range [...]string{"num_threads", "flush_thread_count"} {
+		if n, ok := b.Int(key); ok && n > 0 {
+			o.Settings = o.Settings.With("workers", min(n, maxWorkers))
+		}
 	}
 	if size, ok := b.Size("total_limit_size"); ok {
 		o.Settings = o.Settings.With("max_queue_size", size)
 	}
-	if action, ok := b.Plain("overflow_action"); ok {
-		if action == "drop_oldest_chunk" {
+	for _, key := range [...]string{"buffer_queue_full_action", "overflow_action"} {
+		if action, ok := b.Plain(key); ok && action == "drop_oldest_chunk" {
 			o.WhenFull = "drop_oldest"
-		} else {
+		} else if ok {
 			o.WhenFull = "block"
 		}
 	}
@@ -73,19 +70,30 @@ func common(r *settings.Reader, o *flow.Output) {
 	inject(r, o)
 }
 
+// maxWorkers is as many as an output can have.
+const maxWorkers = 256
+
 // retry reads when a chunk is given up, and how long waits are.
 func retry(b *settings.Reader, o *flow.Output) {
+	first, longest := "", "1m"
 	if wait, ok := b.Duration("retry_wait"); ok {
+		first = wait
 		o.Settings = o.Settings.In("retry", "initial", wait)
 	}
-	if wait, ok := b.Duration("retry_max_interval"); ok {
-		o.Settings = o.Settings.In("retry", "max", wait)
+	for _, key := range [...]string{"max_retry_wait", "retry_max_interval"} {
+		if wait, ok := b.Duration(key); ok {
+			longest = wait
+			o.Settings = o.Settings.In("retry", "max", wait)
+		}
+	}
+	if longer(first, longest) {
+		o.Settings = o.Settings.In("retry", "max", first)
 	}
 	if b.Bool("retry_forever", false) {
 		b.Ignore("retry_timeout", "retry_max_times")
 		return
 	}
-	b.Ignore("disable_retry_limit", "max_retry_wait")
+	b.Ignore("disable_retry_limit")
 	if n, ok := b.Int("retry_limit"); ok && !b.Bool("disable_retry_limit", false) {
 		o.Settings = o.Settings.In("retry", "max_attempts", n+1)
 	}
@@ -95,6 +103,13 @@ func retry(b *settings.Reader, o *flow.Output) {
 	if age, ok := b.Duration("retry_timeout"); ok {
 		o.Settings = o.Settings.In("retry", "max_age", age)
 	}
+}
+
+// longer reports whether a is a longer time than b; "" is none.
+func longer(a, b string) bool {
+	x, err := time.ParseDuration(a)
+	y, errOther := time.ParseDuration(b)
+	return err == nil && errOther == nil && x > y
 }
 
 // inject reads <inject>: which fields the time and the tag become.
@@ -128,13 +143,20 @@ func inject(r *settings.Reader, o *flow.Output) {
 	}
 	key, ok := s.Text("time_key")
 	format, hasFormat := s.Plain("time_format")
-	s.Ignore("time_type", "localtime", "utc", "timezone", "worker_id_key")
+	s.Ignore("time_type", "localtime", "utc", "timezone")
+	if s.Has("worker_id_key") {
+		s.Say("worker_id_key", "left out: there are no workers", "")
+	}
+	number := map[string]string{
+		"unixtime": "time.Unix()", "float": "float(time.UnixMicro()) / 1000000", "unixtime_millis": "time.UnixMilli()",
+		"unixtime_micros": "time.UnixMicro()", "unixtime_nanos": "time.UnixNano()",
+	}[s.Text0("time_type")]
 	switch {
 	case !ok:
-	case s.Text0("time_type") == "unixtime" || s.Text0("time_type") == "float":
+	case number != "":
 		o.Steps = append(o.Steps, flow.Step{Kind: "expr", Body: flow.Map{{
 			Key:   "set",
-			Value: flow.Map{{Key: ruby.Path([]string{key}), Value: "time.Unix()"}},
+			Value: flow.Map{{Key: ruby.Path([]string{key}), Value: number}},
 		}}})
 	case !hasFormat || rfc3339(format):
 		o.Settings = o.Settings.In("fields", "time", key)
@@ -178,13 +200,58 @@ func rfc3339(format string) bool {
 // named reads the name of an index, a stream, a path, with placeholders.
 func named(r *settings.Reader, key string) (string, bool) {
 	return r.Mapped(key, func(text string) string {
-		out, lost := template.Chunk(text)
+		out, lost := template.Chunk(ruby.Strftime(text))
 		for _, l := range lost {
 			r.Lose(key, "${"+l+"} is no placeholder here",
 				"write the name by hand (docs/configuration.md#placeholders)")
 		}
-		return out
+		return conversions(r, key, out)
 	})
+}
+
+// conversions leaves out the %… of a name that the program does not know; %{…} is one of the plugin for S3.
+func conversions(r *settings.Reader, key, name string) string {
+	return regexp.MustCompile(`%(?:%|.?)`).ReplaceAllStringFunc(name, func(c string) string {
+		if len(c) == 2 && strings.Contains("%{YmdHMSjyGVUbBaAeIpsLNzZFT", c[1:]) {
+			return c
+		}
+		r.Lose(key, c+" is no part of a time here", "write the name by hand (docs/configuration.md#placeholders)")
+		return ""
+	})
+}
+
+// sliced returns how a time stands in the name of what is written for each of the time slices of a buffer: as
+// time_slice_format says, or, where it does not, as precisely as the slices are long. Without slices it is "".
+func sliced(r *settings.Reader) string {
+	if format, ok := named(r, "time_slice_format"); ok {
+		return format
+	}
+	all := r.Children("buffer")
+	if len(all) == 0 {
+		return "%Y%m%d"
+	}
+	if !slices.Contains(template.List(all[0].Arg), "time") {
+		return ""
+	}
+	// What is no time is said where the buffer is read.
+	text, _ := settings.ParseDuration(all[0].Text("timekey"))
+	length, err := time.ParseDuration(text)
+	switch {
+	case err != nil || length >= 24*time.Hour:
+		return "%Y%m%d"
+	case length >= time.Hour:
+		return "%Y%m%d%H"
+	case length >= time.Minute:
+		return "%Y%m%d%H%M"
+	}
+	return "%Y%m%d%H%M%S"
+}
+
+// asLines says that an event is a line of JSON, where the old program wrote the time, the tag and JSON unless it was
+// told otherwise.
+func asLines(r *settings.Reader) {
+	r.Notes.Say(r.At, r.Title, "a line is one JSON object with the time and the tag in it, not the time, the tag and "+
+		"JSON with tabs between", "")
 }
 
 // fieldsOff says which fields the destination got from the old program; nothing else is added.

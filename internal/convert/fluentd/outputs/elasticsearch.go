@@ -184,7 +184,8 @@ func signed(r *settings.Reader, o *flow.Output, s *syntax.Section) {
 			"credentials come from the environment, a profile, IRSA or the instance", "set AWS_ACCESS_KEY_ID "+
 				"and AWS_SECRET_ACCESS_KEY, or give it a role")
 	}
-	e.Ignore("assume_role_session_name", "assume_role_web_identity_token_file", "sts_credentials_region",
+	e.Ignore("access_key_id", "secret_access_key", "assume_role_session_name", "assume_role_web_identity_token_file",
+		"sts_credentials_region",
 		"refresh_credentials_interval", "ecs_container_credentials_relative_uri")
 	e.Done()
 	o.Settings = o.Settings.With("aws", m)
@@ -237,16 +238,7 @@ func index(r *settings.Reader, o *flow.Output) (at string) {
 	}
 	r.Ignore("logstash_prefix", "logstash_dateformat")
 	if key, ok := r.Plain("target_index_key"); ok {
-		path, _ := template.Accessor(key)
-		o.Notes = append(o.Notes, "target_index_key "+key+": events without it go to "+name+".")
-		set := flow.Step{Kind: "modify", Body: flow.Map{{Key: "set_if_missing", Value: flow.Map{{
-			Key:   ruby.Path(path),
-			Value: name,
-		}}}}}
-		o.Steps = append(o.Steps, set)
-		name = ruby.Placeholder(path)
-		r.Notes.Say(r.At, r.Title+" target_index_key",
-			"the field "+key+" stays in the document; the plugin takes it out", "")
+		name = targetIndex(r, o, key, name)
 	}
 	if r.Has("target_type_key") {
 		r.Say("target_type_key", "documents have no types any more", "")
@@ -255,11 +247,29 @@ func index(r *settings.Reader, o *flow.Output) (at string) {
 	if key, ok := r.Plain("time_key"); ok {
 		timeKey(r, o, key)
 	}
-	r.Ignore("time_key_exclude_timestamp")
-	if key, ok := r.Text("time_key_format"); ok {
-		_ = key
+	r.Ignore("time_key_format")
+	if r.Bool("time_key_exclude_timestamp", false) {
+		at = ""
 	}
 	return at
+}
+
+// targetIndex returns the index that a field names; events without it go to the index name.
+func targetIndex(r *settings.Reader, o *flow.Output, key, name string) string {
+	path, ok := template.Accessor(key)
+	if !ok {
+		r.Lose("target_index_key", "the field can't be read", "write index by hand")
+		return name
+	}
+	o.Notes = append(o.Notes, "target_index_key "+key+": events without it go to "+name+".")
+	set := flow.Step{Kind: "modify", Body: flow.Map{{Key: "set_if_missing", Value: flow.Map{{
+		Key:   ruby.Path(path),
+		Value: name,
+	}}}}}
+	o.Steps = append(o.Steps, set)
+	r.Notes.Say(r.At, r.Title+" target_index_key",
+		"the field "+key+" stays in the document; the plugin takes it out", "")
+	return ruby.Placeholder(path)
 }
 
 // timeKey reads time_key: the field whose time the document and the index have.
@@ -291,7 +301,10 @@ func timeKey(r *settings.Reader, o *flow.Output, key string) {
 func documents(r *settings.Reader, o *flow.Output) {
 	if key, ok := r.Plain("id_key"); ok {
 		path, isPath := template.Accessor(key)
-		if isPath && key != "_hash" {
+		switch {
+		case !isPath:
+			r.Lose("id_key", "the field can't be read", "write id by hand, as {record.…}")
+		case key != "_hash":
 			o.Settings = o.Settings.With("id", ruby.Placeholder(path))
 		}
 	}
@@ -315,17 +328,14 @@ func documents(r *settings.Reader, o *flow.Output) {
 			Value: template.Texts(remove),
 		}}})
 	}
-	if r.Has("remove_keys_on_update") || r.Has("remove_keys_on_update_key") {
-		r.Ignore("remove_keys_on_update", "remove_keys_on_update_key")
-	}
+	r.Ignore("remove_keys_on_update", "remove_keys_on_update_key")
 }
 
 // indexTemplate says that indices are made as the old program had them made: by templates of others, or by none.
 func indexTemplate(r *settings.Reader, o *flow.Output) {
 	own := r.Has("template_name") || r.Has("template_file") || r.Has("templates")
 	r.Ignore("template_name", "template_file", "templates")
-	if policy, ok := r.Text("ilm_policy_id"); ok && r.Bool("enable_ilm", false) {
-		_ = policy
+	if r.Bool("enable_ilm", false) {
 		r.Say("enable_ilm",
 			"the policy and the template that are there stay in force; a write alias is made by nobody here",
 			"make the alias once, or use a data stream")

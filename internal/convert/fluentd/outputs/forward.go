@@ -2,7 +2,6 @@ package outputs
 
 import (
 	"net"
-	"slices"
 	"strings"
 
 	"github.com/seed-afc6a195/aggregator/internal/convert/destination"
@@ -13,10 +12,6 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/convert/syntax"
 )
 
-func dropEntry(s *syntax.Section, key string) []syntax.Entry {
-	return slices.DeleteFunc(s.Entries, func(e syntax.Entry) bool { return e.Key == key })
-}
-
 // forward reads forward and secure_forward.
 func forward(r *settings.Reader, o *flow.Output) {
 	o.Type = "forward"
@@ -24,12 +19,15 @@ func forward(r *settings.Reader, o *flow.Output) {
 	if conf.Type(r.Section) == "secure_forward" {
 		port = "24284"
 	}
-	servers, user, password := serversOf(r, o, port)
-	r.IgnoreSections("server")
-	if s := r.Child("service_discovery"); s != nil {
+	all := r.Children("server")
+	if s := r.Child("service_discovery"); s != nil && conf.Type(s) == "static" {
+		all = append(all, s.Children("service")...)
+	} else if s != nil {
 		r.Notes.Lose(s.At, r.Title+" <service_discovery>", "servers are named in the configuration",
 			"name a DNS name that has all of them")
 	}
+	servers, user, password := serversOf(r, o, all, port)
+	r.IgnoreSections("server")
 	if len(servers) == 0 {
 		servers = []any{"127.0.0.1:" + port}
 		r.Notes.Lose(r.At, r.Title, "it names no server that can be read", "write servers")
@@ -48,11 +46,11 @@ func forward(r *settings.Reader, o *flow.Output) {
 	if s != r {
 		s.Done()
 	}
-	if user != "" {
-		o.Settings = o.Settings.With("username", user)
-	}
-	if password != "" {
-		o.Settings = o.Settings.With("password", password)
+	switch {
+	case user != "" && o.Settings.Get("shared_key") == nil:
+		r.Notes.Say(r.At, r.Title+" username", "left out: users are asked for together with a key alone", "")
+	case user != "":
+		o.Settings = o.Settings.With("username", user).With("password", password)
 	}
 	forwardTLS(r, o)
 	o.Settings = o.Settings.With("ack", r.Bool("require_ack_response", false))
@@ -75,13 +73,20 @@ func forward(r *settings.Reader, o *flow.Output) {
 	}
 }
 
+// usualWeight is the one of a server that none is said of.
+const usualWeight = 60
+
 // serversOf reads <server>s, with the login that one of them has.
-func serversOf(r *settings.Reader, o *flow.Output, port string) (servers []any, user, password string) {
-	for _, s := range r.Children("server") {
-		sr := settings.NewReader(s, r.Notes, r.Title+" <server>")
+func serversOf(r *settings.Reader, o *flow.Output, all []*syntax.Section, port string) (
+	servers []any, user, password string,
+) {
+	var found []flow.Map
+	weights, common := []int{}, 0
+	for _, s := range all {
+		sr := settings.NewReader(s, r.Notes, r.Title+" <"+s.Name+">")
 		host, ok := sr.Text("host")
 		if !ok {
-			r.Notes.Lose(s.At, r.Title+" <server>", "it has no host", "write one")
+			r.Notes.Lose(s.At, sr.Title, "it has no host", "write one")
 			continue
 		}
 		p := port
@@ -89,9 +94,11 @@ func serversOf(r *settings.Reader, o *flow.Output, port string) (servers []any, 
 			p = text
 		}
 		m := flow.Map{{Key: "address", Value: address(host, p)}}
-		if n, ok := sr.Int("weight"); ok && n != 60 {
-			m = m.With("weight", max(1, n))
+		weight := usualWeight
+		if n, ok := sr.Int("weight"); ok {
+			weight = max(1, n)
 		}
+		weights, common = append(weights, weight), divisor(weight, common)
 		if sr.Bool("standby", false) {
 			m = m.With("standby", true)
 		}
@@ -101,11 +108,21 @@ func serversOf(r *settings.Reader, o *flow.Output, port string) (servers []any, 
 		if text, ok := sr.Secret("password", o.Name+"-password"); ok {
 			password = text
 		}
-		if sr.Has("shared_key") {
-			sr.Lose("shared_key", "all servers of an output have one key", "make an output for each key")
+		if key, ok := sr.Secret("shared_key", o.Name+"-key"); ok {
+			if had := o.Settings.Get("shared_key"); had != nil && had != key || len(all) > 1 && had == nil {
+				sr.Lose("shared_key", "all servers of an output have one key", "make an output for each key")
+			}
+			o.Settings = o.Settings.With("shared_key", key)
 		}
 		sr.Ignore("name", "proxy_uri", "hostlabel")
 		sr.Done()
+		found = append(found, m)
+	}
+	for i, m := range found {
+		// Only the ratio of weights counts, and 1 need not be said.
+		if weights[i] != common {
+			m = m.With("weight", weights[i]/common)
+		}
 		if len(m) == 1 {
 			servers = append(servers, m[0].Value)
 		} else {
@@ -113,6 +130,14 @@ func serversOf(r *settings.Reader, o *flow.Output, port string) (servers []any, 
 		}
 	}
 	return servers, user, password
+}
+
+// divisor is the greatest number that divides both; of 0 and another one it is that.
+func divisor(a, b int) int {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
 }
 
 // address joins a host and a port, of which either may be a variable.
@@ -175,29 +200,19 @@ func file(r *settings.Reader, o *flow.Output) {
 		r.Notes.Lose(r.At, r.Title, "it has no path", "write one")
 		path = "data/missing"
 	}
-	slice := "%Y%m%d"
-	if text, ok := r.Text("time_slice_format"); ok {
-		slice = text
-	}
-	for _, s := range r.Children("buffer") {
-		b := settings.NewReader(s, &settings.Notes{}, "")
-		if age, ok := b.Duration("timekey"); ok && age == "1h" {
-			slice = "%Y%m%d%H"
-		}
-		s.Entries = dropEntry(s, "timekey")
-	}
+	slice, starred := sliced(r), strings.Contains(path, "*")
 	switch {
 	case strings.Contains(path, "%"):
-	case strings.Contains(path, "*"):
+	case starred:
 		path = strings.Replace(path, "*", slice, 1)
-	default:
+	case slice != "":
 		path += "." + slice
 	}
-	if !strings.HasSuffix(path, ".log") && r.Bool("add_path_suffix", true) {
-		suffix := ".log"
-		if text, ok := r.Text("path_suffix"); ok {
-			suffix = text
-		}
+	suffix, ok := r.Text("path_suffix")
+	if !ok {
+		suffix = ".log"
+	}
+	if r.Bool("add_path_suffix", true) && !starred && !strings.HasSuffix(path, suffix) {
 		path += suffix
 	}
 	r.Ignore("path_suffix", "append", "symlink_path", "symlink_path_use_relative", "recompress", "localtime", "utc",
@@ -211,9 +226,7 @@ func file(r *settings.Reader, o *flow.Output) {
 	if message, alone := alone(r, o); alone {
 		o.Settings = o.Settings.With("message", message)
 	} else if len(section) == 0 && !r.Has("format") {
-		r.Notes.Say(r.At, r.Title,
-			"a line is one JSON object with the time and the tag in it, not the time, the tag and JSON with "+
-				"tabs between", "")
+		asLines(r)
 	} else {
 		fieldsOff(o, "", "")
 	}

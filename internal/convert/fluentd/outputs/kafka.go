@@ -46,7 +46,11 @@ func kafka(r *settings.Reader, o *flow.Output) {
 		o.Settings = o.Settings.With("key", key)
 	}
 	codec, _ := r.Plain("compression_codec")
-	o.Settings = o.Settings.With("compression", destination.Compression(codec))
+	compression := destination.Compression(codec)
+	if codec != "" && compression == "none" {
+		r.Lose("compression_codec", "records are not compressed by "+codec, "write compression: zstd")
+	}
+	o.Settings = o.Settings.With("compression", compression)
 	recordHeaders(r, o)
 	kafkaLogin(r, o)
 	if message, alone := alone(r, o); alone {
@@ -60,8 +64,7 @@ func kafka(r *settings.Reader, o *flow.Output) {
 	}
 	r.Ignore("partition_key_key", "partition_key", "default_partition_key", "record_key", "exclude_partition_key",
 		"exclude_partition", "partitioner", "chunk_key", "use_event_time", "max_send_limit_bytes", "output_data_type",
-		"output_include_tag", "output_include_time", "exclude_topic_key",
-		"exclude_message_key", "ack_timeout",
+		"ack_timeout",
 		"max_send_retries", "required_acks", "kafka_agg_max_bytes", "kafka_agg_max_messages", "max_send_limit_bytes",
 		"discard_kafka_delivery_failed", "use_event_time", "get_kafka_client_log", "client_id", "idempotent",
 		"use_default_for_unknown_topic",
@@ -69,7 +72,20 @@ func kafka(r *settings.Reader, o *flow.Output) {
 		"time_format",
 		"active_support_notification_regex", "enable_event_emitter", "max_enqueue_retries",
 		"rdkafka_delivery_handle_poll_timeout")
-	fieldsOff(o, "", "")
+	for _, kind := range [...]string{"topic", "message"} {
+		key := "exclude_" + kind + "_key"
+		if r.Bool(key, false) {
+			r.Say(key, "the field stays in the event", "modify: {remove: […]} takes another field out")
+		}
+	}
+	time, tag := "", ""
+	if r.Bool("output_include_time", false) {
+		time = "time"
+	}
+	if r.Bool("output_include_tag", false) {
+		tag = "tag"
+	}
+	fieldsOff(o, time, tag)
 }
 
 // kafkaLogin reads TLS and SASL.
@@ -83,7 +99,10 @@ func kafkaLogin(r *settings.Reader, o *flow.Output) {
 			"write the name that they have into tls.server_name")
 	}
 	over := r.Bool("sasl_over_ssl", true)
-	r.Ignore("ssl_ca_certs_from_system", "ssl_client_cert_chain")
+	r.Ignore("ssl_ca_certs_from_system")
+	if r.Has("ssl_client_cert_chain") {
+		r.Lose("ssl_client_cert_chain", "a certificate and its chain are in one file", "put them into tls.cert_file")
+	}
 	mechanism := "plain"
 	if m, has := r.Plain("scram_mechanism"); has {
 		mechanism = "scram-sha-256"

@@ -48,9 +48,13 @@ func loki(r *settings.Reader, o *flow.Output) {
 			if field == "" {
 				field = e.Key
 			}
-			if path, isPath := template.Accessor(field); isPath {
-				labels = labels.With(e.Key, ruby.PlaceholderOf(ruby.Path(path)+"|none"))
+			path, isPath := template.Accessor(field)
+			if !isPath {
+				r.Notes.Lose(e.At, r.Title+" <label> "+e.Key, "the field "+field+" can't be read",
+					"write labels by hand")
+				continue
 			}
+			labels = labels.With(e.Key, ruby.PlaceholderOf(ruby.Path(path)+"|none"))
 		}
 	}
 	r.IgnoreSections("label")

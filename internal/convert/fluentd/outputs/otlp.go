@@ -35,5 +35,17 @@ func otlp(r *settings.Reader, o *flow.Output) {
 	}
 	headers := o.Settings
 	o.Settings = append(flow.Map{{Key: "url", Value: url}, {Key: "compression", Value: compression}}, headers...)
-	r.IgnoreSections("transport")
+	if section := r.Child("transport"); section != nil {
+		t := settings.NewReader(section, r.Notes, r.Title+" <transport>")
+		t.Ignore("version", "min_version", "max_version", "ciphers")
+		destination.Passphrase(t, "private_key_passphrase")
+		m := destination.Files(t, nil, destination.File{Old: "ca_path", New: "ca_file"},
+			destination.File{Old: "cert_path", New: "cert_file"},
+			destination.File{Old: "private_key_path", New: "key_file"})
+		if t.Bool("insecure", false) {
+			m = m.With("insecure_skip_verify", true)
+		}
+		destination.TLS(o, m)
+		t.Done()
+	}
 }

@@ -1,7 +1,6 @@
 package outputs_test
 
 import (
-	"flag"
 	"testing"
 
 	"github.com/seed-afc6a195/aggregator/internal/convert/converttest"
@@ -10,22 +9,16 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/convert/settings"
 )
 
-var update = flag.Bool("update", false, "write what pieces become into the tables")
-
-// TestOutputs holds what each destination becomes.
-func TestOutputs(t *testing.T) {
-	converttest.Table(t, "testdata/outputs.txt", *update, func(t *testing.T, piece string) string {
-		t.Helper()
-		root, err := conf.ParseText("x.conf", []byte("<match **>\n"+piece+"</match>\n"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		notes := &settings.Notes{}
-		o := outputs.Read(root.Sections[0], notes)
-		text := converttest.Output(o)
-		if o.WhenFull != "" {
-			text += "when full: " + o.WhenFull + "\n"
-		}
-		return text + converttest.Notes(notes)
-	})
+// read says what the inside of a <match> becomes, and holds that it passes check.
+func read(t *testing.T, inside string) string {
+	t.Helper()
+	match := "<match **>\n" + inside + "</match>\n"
+	root, err := conf.ParseText("x.conf", []byte(match))
+	if err != nil {
+		t.Fatal(err)
+	}
+	notes := &settings.Notes{}
+	o := outputs.Read(root.Sections[0], notes)
+	converttest.Check(t, "x.conf", "<source>\n@type forward\nbind 127.0.0.1\n</source>\n"+match)
+	return converttest.Output(o) + converttest.Notes(notes)
 }

@@ -48,9 +48,12 @@ func splunk(r *settings.Reader, o *flow.Output) {
 	}
 	r.Ignore("hec_port", "hec_endpoint", "app_name", "app_version", "coerce_to_utf8", "non_utf8_replacement_string",
 		"idle_timeout", "read_timeout", "open_timeout", "use_fluentd_time", "channel", "ack_interval",
-		"ack_retry_limit", "time_format", "time_key", "line_breaker", "raw", "consume_chunk_on_4xx_errors",
+		"ack_retry_limit", "time_format", "line_breaker", "raw", "consume_chunk_on_4xx_errors",
 		"ssl_ciphers",
 		"require_ssl_min_version", "metrics_from_event", "gzip_compression", "data_type", "keep_keys")
+	if key, set := r.Plain("time_key"); set {
+		timeKey(r, o, key)
+	}
 	if kind, _ := r.Plain("data_type"); kind == "metric" {
 		r.Lose("data_type", "no metrics are made of events", "send them another way")
 	}
