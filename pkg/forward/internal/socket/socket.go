@@ -5,6 +5,7 @@ package socket
 import (
 	"net"
 	"sync/atomic"
+	"syscall"
 )
 
 // Socket is a connection as its listener accepted it. It knows whether anything came, and can take back what was read.
@@ -17,14 +18,15 @@ type Socket struct {
 	// wrote counts bytes that the kernel was given, or is about to be.
 	wrote atomic.Uint64
 	// look is at the state that the kernel has of it.
-	look look
+	look   look
+	direct direct
 }
 
 // Write notes what it writes before it does: a client may have its ack, close, and send the next chunk elsewhere before
 // Write returns here.
 func (s *Socket) Write(p []byte) (int, error) {
 	s.wrote.Add(uint64(len(p)))
-	return s.Conn.Write(p)
+	return s.direct.write(s.Conn, p)
 }
 
 func (s *Socket) Read(p []byte) (int, error) {
@@ -33,7 +35,7 @@ func (s *Socket) Read(p []byte) (int, error) {
 		s.head = s.head[n:]
 		return n, nil
 	}
-	n, err := s.Conn.Read(p)
+	n, err := s.direct.read(s.Conn, p)
 	s.came = s.came || n > 0
 	return n, err
 }
@@ -41,8 +43,23 @@ func (s *Socket) Read(p []byte) (int, error) {
 // New returns nc as a Socket.
 func New(nc net.Conn) *Socket {
 	s := &Socket{Conn: nc}
-	s.look.begin(nc)
+	raw := rawConn(nc)
+	s.look.begin(raw)
+	s.direct.begin(raw)
 	return s
+}
+
+// rawConn returns what the system has of nc; nil: nothing, or it is closed already.
+func rawConn(nc net.Conn) syscall.RawConn {
+	sc, ok := nc.(syscall.Conn)
+	if !ok {
+		return nil
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	return raw
 }
 
 // Came reports whether the peer has sent something since the last Forget.

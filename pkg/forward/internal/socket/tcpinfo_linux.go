@@ -5,6 +5,7 @@ import (
 	"net"
 	"sync"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -84,39 +85,37 @@ func (s *Socket) PeerGone(acks resend.Written) bool {
 // is not known. It is for the connection's goroutine.
 func (s *Socket) Unread() uint64 { return s.look.unread() }
 
-// look asks the kernel about a connection, without taking memory for each time.
+// look asks the kernel about a connection, without taking memory for each time, and without telling Go's scheduler, as
+// direct does.
 type look struct {
 	// raw may be nil: not a socket.
 	raw syscall.RawConn
 
 	count   func(fd uintptr)
-	waiting int
-	err     error
+	waiting int32
+	errno   syscall.Errno
 
 	// mu is for closed, which anybody may ask.
 	mu   sync.Mutex
 	poll func(fd uintptr)
 	fds  [1]unix.PollFd
-	end  bool
+	// now is poll's time-out.
+	now unix.Timespec
+	end bool
 }
 
-// begin gets ready to look at nc.
-func (l *look) begin(nc net.Conn) {
-	sc, ok := nc.(syscall.Conn)
-	if !ok {
-		return
-	}
-	raw, err := sc.SyscallConn()
-	if err != nil {
-		// Closed already.
-		return
-	}
+// begin gets ready to look at a connection; raw may be nil.
+func (l *look) begin(raw syscall.RawConn) {
 	l.raw = raw
-	l.count = func(fd uintptr) { l.waiting, l.err = unix.IoctlGetInt(int(fd), unix.SIOCINQ) }
+	l.count = func(fd uintptr) {
+		at := unsafe.Pointer(&l.waiting) //nolint:gosec // where the kernel puts its answer, an int
+		_, _, l.errno = syscall.RawSyscall(syscall.SYS_IOCTL, fd, unix.SIOCINQ, uintptr(at))
+	}
 	l.poll = func(fd uintptr) {
 		l.fds[0] = unix.PollFd{Fd: int32(fd), Events: unix.POLLRDHUP}
-		n, err := unix.Poll(l.fds[:], 0)
-		l.end = err == nil && n > 0
+		fds, now := unsafe.Pointer(&l.fds), unsafe.Pointer(&l.now) //nolint:gosec // both are l's own
+		n, _, errno := syscall.RawSyscall6(syscall.SYS_PPOLL, uintptr(fds), 1, uintptr(now), 0, 0, 0)
+		l.end = errno == 0 && n > 0
 	}
 }
 
@@ -124,8 +123,8 @@ func (l *look) unread() uint64 {
 	if l.raw == nil {
 		return 0
 	}
-	l.waiting, l.err = 0, nil
-	if err := l.raw.Control(l.count); err != nil || l.err != nil {
+	l.waiting, l.errno = 0, 0
+	if err := l.raw.Control(l.count); err != nil || l.errno != 0 {
 		return 0
 	}
 	return uint64(max(l.waiting, 0))

@@ -4,6 +4,7 @@ package socket
 
 import (
 	"net"
+	"syscall"
 
 	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
@@ -20,4 +21,4 @@ func (*Socket) Unread() uint64 { return 0 }
 // look has nobody to ask.
 type look struct{}
 
-func (*look) begin(net.Conn) {}
+func (*look) begin(syscall.RawConn) {}
