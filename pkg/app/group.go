@@ -64,7 +64,7 @@ func ownCounts(q buffer.Queue, waits []buffer.Wait) []buffer.Wait {
 // mergeGroup makes s, which is of this process, one of the whole group.
 func (a *App) mergeGroup(s *status.Snapshot) {
 	if g := a.shared.group; g != nil {
-		a.shared.books.Merge(s, g.Self(), a.notReady(), g.Peers())
+		a.shared.books.Merge(s, g.Self(), a.notReady(), g.Peers(), g.Audit())
 	}
 }
 

@@ -26,6 +26,18 @@ type Group interface {
 	// Listen calls f with what is told about the topic, until stop is called. f is called by one goroutine, and may not
 	// keep data.
 	Listen(topic string, f func(data []byte)) (stop func(), err error)
+	// Audit returns how what the processes have counted compares with what the engine's servers have.
+	Audit() Audit
+}
+
+// Audit is how what the processes of a group have counted as pending compares with what the servers have.
+type Audit struct {
+	// Agrees says that it was the same when the servers were asked last.
+	Agrees bool
+	// Corrections grows whenever the counts were corrected by what the servers had.
+	Corrections uint64
+	// Found is how many events these corrections have added, beside what the processes have counted.
+	Found int64
 }
 
 // Peer is a process of a group.

@@ -69,7 +69,7 @@ func seed(t *testing.T) uint64 {
 
 // TestKills kills any server and any aggregator at random, sometimes several at once, and brings them back.
 func TestKills(t *testing.T) {
-	r := newRig(t, options{nodes: 3, pods: 3, agents: 60, seed: seed(t), killed: true})
+	r := newRig(t, options{nodes: 3, pods: 3, agents: 60, seed: seed(t)})
 	r.send()
 	for end := time.Now().Add(length(t, 20*time.Second)); time.Now().Before(end) && !t.Failed(); {
 		r.step()

@@ -17,6 +17,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/pkg/forward/client"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/elasticsearch/elastictest"
+	"github.com/seed-afc6a195/aggregator/pkg/status"
 	"github.com/seed-afc6a195/aggregator/test/balancer"
 	"github.com/seed-afc6a195/aggregator/test/harness"
 	"github.com/seed-afc6a195/aggregator/test/nats"
@@ -28,9 +29,6 @@ type options struct {
 	seed                uint64
 	events              int    // of a chunk; 0: 20
 	buffer              string // more of buffer.jetstream, each with a comma before it
-	// killed: what pods that were killed with the servers' leader had counted at last may be known to nobody, so that a
-	// ledger that does not add up is told, and is no failure.
-	killed bool
 }
 
 // rig is all that a campaign needs.
@@ -320,42 +318,47 @@ func (r *rig) finish() {
 	r.note("all is delivered; Elasticsearch had %+v", r.es.Counters())
 	r.check()
 	for _, p := range r.pods {
-		r.balanced(p.server)
+		r.balanced(p)
 	}
 	for i := range r.pods {
 		r.stopPod(i)
 	}
 }
 
-// balanced waits until the pod's ledger adds up: a killed one's account is closed some seconds after all rests.
-func (r *rig) balanced(s *harness.Server) {
+// balanced waits until the pod's ledger adds up, and tells which accounts do not otherwise.
+func (r *rig) balanced(p *pod) {
 	r.t.Helper()
-	if !r.o.killed {
-		s.Eventually("the ledger to add up", func() bool { return addsUp(s) })
-		return
-	}
-	for end := time.Now().Add(time.Minute); !addsUp(s); r.rest(time.Second) {
+	var open []string
+	for end := time.Now().Add(harness.Patience); ; r.rest(100 * time.Millisecond) {
+		s := p.server.Snapshot()
+		if open = openAccounts(&s.Ledger); len(open) == 0 {
+			r.note("the ledger of %s adds up", p.name)
+			return
+		}
 		if time.Now().After(end) {
-			r.note("the ledger does not add up after the kills")
+			group, err := json.Marshal(s.Group)
+			if err != nil {
+				r.t.Fatal(err)
+			}
+			r.t.Errorf("the ledger of %s does not add up:\n%s\nThe group: %s", p.name, strings.Join(open, "\n"), group)
 			return
 		}
 	}
 }
 
-// addsUp reports whether the ledger that the program shows adds up.
-func addsUp(s *harness.Server) bool {
-	ledger := s.Snapshot().Ledger
-	for _, a := range ledger.Ingest {
-		if a.Balanced == nil || !*a.Balanced {
-			return false
+// openAccounts returns the accounts of a ledger that do not add up, or still move.
+func openAccounts(ledger *status.Ledger) (open []string) {
+	for i := range ledger.Ingest {
+		if a := &ledger.Ingest[i]; a.Balanced == nil || !*a.Balanced {
+			open = append(open, fmt.Sprintf("%+v", *a))
 		}
 	}
-	for _, a := range ledger.Outputs {
-		if a.Balanced == nil || !*a.Balanced {
-			return false
+	for i := range ledger.Outputs {
+		if a := &ledger.Outputs[i]; a.Balanced == nil || !*a.Balanced {
+			open = append(open, fmt.Sprintf("%+v", *a))
 		}
 	}
-	return true
+	return open
 }
 
 // most is how many mistakes are told.

@@ -8,7 +8,9 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/account"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/ledger"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/members"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/setup"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/subject"
@@ -92,9 +94,12 @@ func (q *Queue) turn(k *keeper) {
 		q.report(err)
 	}
 	if err != nil {
+		q.mu.Lock()
+		q.agrees = false
+		q.mu.Unlock()
 		return
 	}
-	q.discover(stored)
+	q.discover(stored.Chunks)
 	q.compare(ctx, k, stored)
 	if time.Since(k.forgot) > forgetEvery && q.group.Leads() {
 		k.forgot = time.Now()
@@ -146,7 +151,7 @@ func (q *Queue) prepare(ctx context.Context) error {
 	q.mu.Unlock()
 	q.tasks.Go(func() { q.watch(w) })
 	if stored, err := q.stored(ctx); err == nil {
-		q.discover(stored)
+		q.discover(stored.Chunks)
 	}
 	return nil
 }
@@ -189,23 +194,23 @@ func (q *Queue) watch(w jetstream.KeyWatcher) {
 	}
 }
 
-// stored returns how many chunks the stream has at each place.
-func (q *Queue) stored(ctx context.Context) (map[subject.Place]int64, error) {
+// stored returns what the stream has.
+func (q *Queue) stored(ctx context.Context) (has account.Stored, err error) {
 	stream, err := q.js.Stream(ctx, q.chunks())
 	if err != nil {
-		return nil, fmt.Errorf("ask for stream %s: %w", q.chunks(), err)
+		return has, fmt.Errorf("ask for stream %s: %w", q.chunks(), err)
 	}
 	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(subject.All(q.chunks())))
 	if err != nil {
-		return nil, fmt.Errorf("ask what stream %s has: %w", q.chunks(), err)
+		return has, fmt.Errorf("ask what stream %s has: %w", q.chunks(), err)
 	}
-	counts := map[subject.Place]int64{}
+	has = account.Stored{Chunks: map[subject.Place]int64{}, Last: info.State.LastSeq}
 	for text, n := range info.State.Subjects {
 		if place, ok := subject.Parse(q.chunks(), text); ok {
-			counts[place] = int64(n)
+			has.Chunks[place] = int64(n)
 		}
 	}
-	return counts, nil
+	return has, nil
 }
 
 // discover begins to fetch from places where others have stored something.
@@ -249,11 +254,18 @@ func (q *Queue) publishSelf(ctx context.Context, ended bool) error {
 }
 
 // compare believes the servers where they count otherwise than the group for a while in which nothing moves: a process
-// has died before it told what it had counted last.
-func (q *Queue) compare(ctx context.Context, k *keeper, stored map[subject.Place]int64) {
+// has died before it told what it had counted last, or something was handed out again after it was finished. What the
+// servers have lost is counted as that, by one process.
+func (q *Queue) compare(ctx context.Context, k *keeper, stored account.Stored) {
 	q.mu.Lock()
 	wrong := k.audit.Compare(q.book, stored)
+	q.agrees = k.audit.Agrees()
 	q.mu.Unlock()
+	lost := k.audit.Lost(wrong)
+	if q.group.Leads() {
+		q.countLost(lost)
+		k.audit.Settled(lost)
+	}
 	if len(wrong) == 0 {
 		return
 	}
@@ -262,11 +274,23 @@ func (q *Queue) compare(ctx context.Context, k *keeper, stored map[subject.Place
 		// Another process has done it, or it is tried again.
 		return
 	}
-	k.audit.Settled()
+	k.audit.Settled(wrong)
 	others := q.group.Others()
 	q.mu.Lock()
 	q.learn(others)
 	q.mu.Unlock()
+}
+
+// countLost counts what the servers have lost.
+func (q *Queue) countLost(lost account.Corrections) {
+	lost.Count(func(p subject.Place, n buffer.Count) {
+		q.log.Error().Str("output", p.Output).Str("cluster", p.Cluster).Int64("chunks", n.Chunks).
+			Int64("events", n.Events).
+			Msg("the queue's servers have lost what they had acknowledged: the numbers of their messages went back")
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		q.count(p, ledger.Lost, n)
+	})
 }
 
 // trouble logs what did not work and is tried again, once a minute.

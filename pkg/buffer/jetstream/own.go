@@ -37,3 +37,13 @@ func (q *Queue) Own() []buffer.Wait {
 	defer q.mu.Unlock()
 	return q.book.OwnWaits()
 }
+
+// Audit implements buffer.Group.
+func (q *Queue) Audit() buffer.Audit {
+	a := buffer.Audit{}
+	a.Corrections, a.Found = q.group.Corrections()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	a.Agrees = q.agrees
+	return a
+}

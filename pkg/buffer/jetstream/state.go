@@ -27,6 +27,8 @@ type state struct {
 	changed chan struct{}
 
 	book *account.Book
+	// agrees says that the servers had as many chunks as the book when they were asked last.
+	agrees bool
 	// since is since when something has waited at a place, as far as known.
 	since map[subject.Place]time.Time
 	crowd

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/status/snapshot"
 )
 
@@ -14,8 +15,6 @@ const (
 	rests = 4 * time.Second
 	// unheard is how long ago a pod that counts as alive may have been heard of for its figures to be the last ones.
 	unheard = 5 * time.Second
-	// corrects is for how long after the end of a pod the queue may find that other chunks are pending than was told.
-	corrects = time.Minute
 )
 
 // Books are the group's accounts as this pod keeps them. Safe for concurrent use. The zero Books are new.
@@ -25,16 +24,18 @@ type Books struct {
 
 	mu    sync.Mutex
 	begun bool
-	// due says that an account is to be closed.
-	due bool
-	// doubted is when that was so last because of a pod.
-	doubted time.Time
-	known   map[string]bool // pods by name; true: it has ended, however
+	// due says that the accounts are to be closed, and killed that a pod may have settled events without a word.
+	due, killed bool
+	// corrections is buffer.Audit.Corrections of the last time, and found its Found when the accounts were closed.
+	corrections uint64
+	found       int64
+	known       map[string]bool // pods by name; true: it has ended, however
 	// figures are those of the last time.
 	figures map[account]figures
 	// since is when they changed last.
-	since   time.Time
-	entries map[account]entry
+	since time.Time
+	// entries are what was entered to close accounts: recovered events, or, where negative, unreported ones.
+	entries map[account]int64
 }
 
 // account is a cluster's (Output "") or that of an output and a cluster.
@@ -46,63 +47,56 @@ type figures struct{ in, out, pending uint64 }
 // left is what is in no counter.
 func (f figures) left() int64 { return int64(f.in - f.out - f.pending) }
 
-// corrected reports whether nothing but what is pending differs between b and a.
-func corrected(a, b map[account]figures) bool {
-	return maps.EqualFunc(a, b, func(x, y figures) bool { return x.in == y.in && x.out == y.out })
-}
-
-// entry is what was entered to close an account.
-type entry struct{ recovered, unreported uint64 }
-
 // enter enters in s what was found earlier, and what is found now.
-func (b *Books) enter(s *snapshot.Snapshot, self string, peers []peer) {
+func (b *Books) enter(s *snapshot.Snapshot, self string, peers []peer, audit buffer.Audit) {
 	now := time.Now
 	if b.Now != nil {
 		now = b.Now
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.watch(self, peers, now())
-	current := tally(s)
-	if at := now(); !maps.Equal(current, b.figures) {
-		if corrected(current, b.figures) && at.Sub(b.doubted) < corrects {
-			b.due = true
-		}
-		b.figures, b.since = current, at
-	} else if b.due && at.Sub(b.since) >= rests && at.Sub(b.doubted) >= rests {
-		b.due = false
-		b.close(current)
+	b.watch(self, peers)
+	if audit.Corrections != b.corrections {
+		b.due, b.corrections = true, audit.Corrections
 	}
-	s.Group.Closing = b.due || quiet(self, peers, now())
+	current, at := tally(s), now()
+	if !maps.Equal(current, b.figures) {
+		b.figures, b.since = current, at
+	}
+	moving := unsettled(self, peers, at) || !audit.Agrees
+	if b.due && !moving && at.Sub(b.since) >= rests {
+		b.close(current, audit.Found)
+	}
+	s.Group.Closing = b.due || moving
 	for i := range s.Clusters {
 		c := &s.Clusters[i]
-		c.Unreported = b.entries[account{"", c.Name}].unreported
+		c.Unreported = uint64(max(0, -b.entries[account{"", c.Name}]))
 	}
 	for i := range s.Outputs {
 		o := &s.Outputs[i]
 		for j := range o.Clusters {
 			c := &o.Clusters[j]
 			e := b.entries[account{o.Name, c.Cluster}]
-			c.Recovered, c.Unreported = e.recovered, e.unreported
+			c.Recovered, c.Unreported = uint64(max(0, e)), uint64(max(0, -e))
 		}
 	}
 }
 
-// quiet reports whether a pod may have done more than it has told.
-func quiet(self string, peers []peer, now time.Time) bool {
+// unsettled reports whether a pod may have done more than it has told, or is about to do something once more: while the
+// queue's servers are away, what was delivered can't be taken off the queue, and is delivered again.
+func unsettled(self string, peers []peer, now time.Time) bool {
 	return slices.ContainsFunc(peers, func(p peer) bool {
-		return p.Name != self && p.Alive && !p.state.Final && now.Sub(p.Seen) > unheard
+		return p.Alive && (len(p.state.NotReady) > 0 ||
+			p.Name != self && !p.state.Final && now.Sub(p.Seen) > unheard)
 	})
 }
 
-// watch notes which pods there are. An account is to be closed after the start, after a pod has fallen silent without
+// watch notes which pods there are. The accounts are to be closed after the start, after a pod has fallen silent without
 // having ended in good order, after one is not remembered any more, and after one was not ready.
-func (b *Books) watch(self string, peers []peer, at time.Time) {
-	doubt := func() { b.due, b.doubted = true, at }
+func (b *Books) watch(self string, peers []peer) {
 	if !b.begun {
-		b.begun = true
-		doubt()
-		b.entries = map[account]entry{}
+		b.begun, b.due, b.killed = true, true, true
+		b.entries = map[account]int64{}
 	}
 	now := map[string]bool{}
 	for i := range peers {
@@ -110,33 +104,36 @@ func (b *Books) watch(self string, peers []peer, at time.Time) {
 		gone := p.Name != self && !p.Alive
 		now[p.Name] = gone
 		if gone && !b.known[p.Name] && !p.state.Final {
-			doubt()
+			b.due, b.killed = true, true
 		}
 		if p.Alive && len(p.state.NotReady) > 0 {
-			// While the queue's servers are away, what was delivered can't be taken off the queue, and is delivered
-			// again.
-			doubt()
+			b.due = true
 		}
 	}
 	for name := range b.known {
 		if _, there := now[name]; !there {
-			doubt()
+			b.due, b.killed = true, true
 		}
 	}
 	b.known = now
 }
 
-// close enters what is left over.
-func (b *Books) close(all map[account]figures) {
-	b.entries = map[account]entry{}
+// close enters what is left over; found is buffer.Audit.Found. That more was settled than was told is believed of pods that
+// were killed, and where the servers had counted too much as found: what is missing otherwise is a mistake, and stays
+// one.
+func (b *Books) close(all map[account]figures, found int64) {
+	entries := map[account]int64{}
 	for a, f := range all {
-		switch left := f.left(); {
-		case left > 0:
-			b.entries[a] = entry{unreported: uint64(left)}
-		case left < 0 && a.output != "":
-			b.entries[a] = entry{recovered: uint64(-left)}
+		e := -f.left()
+		if !b.killed {
+			e = max(e, b.entries[a]-max(0, b.found-found))
 		}
+		if a.output == "" {
+			e = min(e, 0)
+		}
+		entries[a] = e
 	}
+	b.entries, b.found, b.due, b.killed = entries, found, false, false
 }
 
 // tally returns the figures of all accounts of s, without what was entered. What was found at the start, as this pod

@@ -5,8 +5,9 @@
 // counted by each pod for itself, from its start on; sums over all pods, the ended ones among them, are the group's.
 // What a pod that was killed did after its last State is counted nowhere. It is found once all figures rest, as what is
 // left over, and entered as recovered (it was stored and not told) or unreported (it was settled and not told). The
-// account is closed so once for each such pod, and once after a start: whatever is left over later is a mistake, and
-// shows as one.
+// account is closed so once for each such pod, and once after a start: that less is there later than was told is a
+// mistake, and shows as one. That more is there, as the queue's servers say, is entered as recovered whenever they do:
+// what was delivered and could not be taken off the queue is delivered again.
 package group
 
 import (
@@ -154,8 +155,10 @@ func Controls(peers []buffer.Peer) map[string]Control {
 }
 
 // Merge makes s, the snapshot of the pod called self, one of the whole group. peers have self among them, whose own
-// figures s has newer; notReady says why agents should not be sent to it.
-func (b *Books) Merge(s *snapshot.Snapshot, self string, notReady []string, peers []buffer.Peer) {
+// figures s has newer; notReady says why agents should not be sent to it, and audit what the queue's servers have.
+func (b *Books) Merge(
+	s *snapshot.Snapshot, self string, notReady []string, peers []buffer.Peer, audit buffer.Audit,
+) {
 	g := &snapshot.Group{Self: self, Own: snapshot.Figures{Clusters: cloneClusters(s.Clusters)}}
 	g.Own.Outputs = cloneOutputs(s.Outputs)
 	all := read(peers)
@@ -176,7 +179,7 @@ func (b *Books) Merge(s *snapshot.Snapshot, self string, notReady []string, peer
 		return cmp.Or(cmp.Compare(a.Host, b.Host), a.Started.Compare(b.Started), cmp.Compare(a.Name, b.Name))
 	})
 	s.Group = g
-	b.enter(s, self, all)
+	b.enter(s, self, all, audit)
 }
 
 // pod returns what is shown of p.

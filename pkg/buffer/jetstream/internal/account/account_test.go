@@ -138,7 +138,7 @@ func TestAudit(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b, a := NewBook(), NewAudit()
 			b.Count(p, ledger.Appended, count(tc.pending))
-			stored := map[subject.Place]int64{p: tc.stored}
+			stored := Stored{Chunks: map[subject.Place]int64{p: tc.stored}, Last: 9}
 			for range settleAfter - 1 {
 				if wrong := a.Compare(b, stored); len(wrong) != 0 {
 					t.Fatalf("%v is believed too early", wrong)
@@ -151,11 +151,17 @@ func TestAudit(t *testing.T) {
 			if got := b.Pending(p); got.Chunks != tc.stored || tc.pending > 0 && got != count(tc.stored) {
 				t.Errorf("%+v, want %d chunks", got, tc.stored)
 			}
-			a.Settled()
+			a.Settled(wrong)
+			if a.Agrees() {
+				t.Error("it agrees before it has looked again")
+			}
 			for range 2 * settleAfter {
 				if wrong := a.Compare(b, stored); len(wrong) != 0 {
 					t.Fatalf("%v is wrong after it was mended", wrong)
 				}
+			}
+			if !a.Agrees() {
+				t.Error("it does not agree after it was mended")
 			}
 		})
 	}
@@ -167,8 +173,64 @@ func TestAuditWaits(t *testing.T) {
 	b, a := NewBook(), NewAudit()
 	for i := range int64(3 * settleAfter) {
 		b.Count(p, ledger.Appended, count(1))
-		if wrong := a.Compare(b, map[subject.Place]int64{p: i}); len(wrong) != 0 {
+		if wrong := a.Compare(b, Stored{Chunks: map[subject.Place]int64{p: i}}); len(wrong) != 0 {
 			t.Fatalf("%v is believed after %d turns", wrong, i)
 		}
+	}
+}
+
+// What the servers have handed out again, after it was finished, was found; so is what was guessed wrongly.
+func TestAuditFinds(t *testing.T) {
+	p := place("es", "", "a")
+	for name, pending := range map[string]buffer.Count{
+		"finished twice":   {Chunks: -1, Events: -20, Bytes: -300},
+		"guessed too low":  {Chunks: 0, Events: -20, Bytes: -300},
+		"guessed too high": {Chunks: 0, Events: 20, Bytes: 300},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, a := NewBook(), NewAudit()
+			b.Count(p, ledger.Appended, pending)
+			var wrong Corrections
+			for range settleAfter {
+				wrong = a.Compare(b, Stored{})
+			}
+			base := ledger.Table{}
+			wrong.Apply(base)
+			if got := base.At(p)[ledger.Found]; got != ledger.Plus(buffer.Count{}, pending, -1) {
+				t.Errorf("%+v was found", got)
+			}
+		})
+	}
+}
+
+// Where the numbers of the stream's messages go back, what is missing is lost, and not what a process has finished
+// before it died.
+func TestAuditLost(t *testing.T) {
+	p, q := place("es", "", "a"), place("es", "", "b")
+	for name, tc := range map[string]struct {
+		last       []uint64
+		stored     int64
+		lost, done int64
+	}{
+		"they go on":            {[]uint64{9, 10, 10, 10, 10}, 2, 0, 3},
+		"they go back":          {[]uint64{9, 6, 6, 6, 6}, 2, 3, 0},
+		"they go back, no more": {[]uint64{9, 6, 7, 7, 7}, 6, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, a := NewBook(), NewAudit()
+			b.Count(p, ledger.Appended, count(5))
+			b.Count(q, ledger.Appended, count(1))
+			var wrong Corrections
+			for _, last := range tc.last {
+				wrong = a.Compare(b, Stored{Chunks: map[subject.Place]int64{p: tc.stored, q: 1}, Last: last})
+			}
+			lost := int64(0)
+			a.Lost(wrong).Count(func(_ subject.Place, n buffer.Count) { lost += n.Chunks })
+			base := ledger.Table{}
+			wrong.Apply(base)
+			if done := base.At(p)[ledger.Done].Chunks; lost != tc.lost || done != tc.done {
+				t.Errorf("%d chunks are lost and %d done, want %d and %d", lost, done, tc.lost, tc.done)
+			}
+		})
 	}
 }

@@ -8,12 +8,16 @@ import (
 
 // settleAfter is how many times in a row the servers must have counted otherwise than the group, with nothing moving,
 // before they are believed: what is under way is counted a moment later.
-const settleAfter = 5
+const settleAfter = 3
 
 // Audit remembers where the servers count otherwise than the group: a process has died before it told what it had
-// counted last. Not safe for concurrent use.
+// counted last, or the servers have handed out again what was finished, or have lost something. Not safe for concurrent
+// use.
 type Audit struct {
 	suspects map[subject.Place]suspect
+	// last is the number of the stream's newest message, and lost how many numbers it has gone back by: so many
+	// messages that it had acknowledged are gone.
+	last, lost uint64
 }
 
 // suspect is a place where the servers count otherwise than the group.
@@ -26,10 +30,22 @@ type suspect struct {
 // NewAudit returns an Audit that suspects nothing.
 func NewAudit() *Audit { return &Audit{suspects: map[subject.Place]suspect{}} }
 
-// Compare holds what the servers have stored, in chunks, against the book. It returns the places at which they are to
-// be believed, since they have counted otherwise for a while in which nothing has moved.
-func (a *Audit) Compare(b *Book, stored map[subject.Place]int64) Corrections {
-	wrong := Corrections{}
+// Stored is what the stream has.
+type Stored struct {
+	// Chunks are by place.
+	Chunks map[subject.Place]int64
+	// Last is the number of the newest message that it ever had.
+	Last uint64
+}
+
+// Compare holds what the servers have against the book. It returns the places at which they are to be believed, since
+// they have counted otherwise for a while in which nothing has moved.
+func (a *Audit) Compare(b *Book, has Stored) Corrections {
+	if has.Last < a.last {
+		a.lost += a.last - has.Last
+	}
+	a.last = has.Last
+	stored, wrong := has.Chunks, Corrections{}
 	places := map[subject.Place]bool{}
 	b.Places(func(p subject.Place) { places[p] = true })
 	for p := range stored {
@@ -41,7 +57,7 @@ func (a *Audit) Compare(b *Book, stored map[subject.Place]int64) Corrections {
 		empty := pending.Chunks == 0 && (pending.Events != 0 || pending.Bytes != 0)
 		s := a.suspects[p]
 		switch {
-		case pending.Chunks == stored[p] && !empty:
+		case pending.Chunks == stored[p] && !empty, b.flight[p] != 0:
 			delete(a.suspects, p)
 			continue
 		case s.stored != stored[p] || s.counts != sum:
@@ -50,46 +66,79 @@ func (a *Audit) Compare(b *Book, stored map[subject.Place]int64) Corrections {
 		s.turns++
 		a.suspects[p] = s
 		if s.turns >= settleAfter {
-			wrong[p] = correction{pending, stored[p]}
+			wrong[p] = correctionOf(pending, stored[p])
 		}
+	}
+	if len(a.suspects) == 0 {
+		// Whatever was lost is accounted for.
+		a.lost = 0
 	}
 	return wrong
 }
 
-// Settled forgets all suspects, once corrections were made.
-func (a *Audit) Settled() { clear(a.suspects) }
+// Agrees reports whether the servers counted as the group does when they were compared last.
+func (a *Audit) Agrees() bool { return len(a.suspects) == 0 }
+
+// Settled forgets all suspects, once corrections were made. Until the next comparison it doesn't agree.
+func (a *Audit) Settled(c Corrections) {
+	for p := range c {
+		a.suspects[p] = suspect{}
+	}
+}
+
+// Lost splits off the corrections that tell of chunks which the servers have lost, as the numbers of their messages
+// show: what is missing then was not finished by a process that has died.
+func (a *Audit) Lost(c Corrections) Corrections {
+	lost := Corrections{}
+	for p, one := range c {
+		if a.lost > 0 && one.kind == ledger.Done {
+			lost[p] = one
+			delete(c, p)
+		}
+	}
+	return lost
+}
 
 // Corrections is what the servers are to be believed in, by place.
 type Corrections map[subject.Place]correction
 
+// correction is what has to be counted so that the sum of all tables fits.
 type correction struct {
-	pending buffer.Count // as the group has counted
-	stored  int64        // chunks, as the servers have
+	kind  ledger.Kind // Found or Done
+	count buffer.Count
 }
 
-// Apply adds to t what makes the sum of all tables fit.
+// Apply counts what makes the sum of all tables fit.
 func (c Corrections) Apply(t ledger.Table) {
 	for p, one := range c {
-		correct(t.At(p), one.pending, one.stored)
+		counts := t.At(p)
+		counts[one.kind] = ledger.Plus(counts[one.kind], one.count, 1)
 	}
 }
 
-// correct makes what is pending fit the number of chunks that the servers have.
-func correct(c *ledger.Counts, pending buffer.Count, stored int64) {
-	if stored > pending.Chunks {
-		more := buffer.Count{Chunks: stored - pending.Chunks, Events: stored - pending.Chunks}
-		if pending.Chunks > 0 {
-			more.Events = pending.Events * more.Chunks / pending.Chunks
-			more.Bytes = pending.Bytes * more.Chunks / pending.Chunks
-		}
-		c[ledger.Found] = ledger.Plus(c[ledger.Found], more, 1)
-		return
+// Count calls f with what was counted too little at each place.
+func (c Corrections) Count(f func(subject.Place, buffer.Count)) {
+	for p, one := range c {
+		f(p, one.count)
 	}
-	fewer := pending
-	if stored > 0 {
-		fewer.Chunks = pending.Chunks - stored
-		fewer.Events = pending.Events * fewer.Chunks / pending.Chunks
-		fewer.Bytes = pending.Bytes * fewer.Chunks / pending.Chunks
+}
+
+// correctionOf returns what makes what is pending, as the group has counted, fit the number of chunks that the servers
+// have. How many events those have is guessed, and put right when nothing is stored any more.
+func correctionOf(pending buffer.Count, stored int64) correction {
+	more := stored - pending.Chunks
+	switch {
+	case stored == 0 && more >= 0:
+		return correction{ledger.Found, ledger.Plus(buffer.Count{}, pending, -1)}
+	case stored == 0:
+		return correction{ledger.Done, pending}
+	case pending.Chunks <= 0:
+		return correction{ledger.Found, ledger.Plus(buffer.Count{Chunks: stored, Events: stored}, pending, -1)}
 	}
-	c[ledger.Done] = ledger.Plus(c[ledger.Done], fewer, 1)
+	part := func(n int64) int64 { return max(0, n) * max(more, -more) / pending.Chunks }
+	guess := buffer.Count{Chunks: max(more, -more), Events: part(pending.Events), Bytes: part(pending.Bytes)}
+	if more > 0 {
+		return correction{ledger.Found, guess}
+	}
+	return correction{ledger.Done, guess}
 }

@@ -78,7 +78,7 @@ type member struct {
 	seen  time.Time
 }
 
-// Group is what this process knows of all, and implements buffer.Group but for Own. Safe for concurrent use.
+// Group is what this process knows of all, and implements buffer.Group but for Audit. Safe for concurrent use.
 type Group struct {
 	self string
 	nats *nats.Conn
@@ -292,6 +292,17 @@ func (g *Group) Others() ledger.Table {
 		}
 	}
 	return sum
+}
+
+// Corrections returns a number that grows with each change of what the group has counted beside its members, and how
+// many events were found so that no member had counted.
+func (g *Group) Corrections() (revision uint64, found int64) {
+	g.memberMu.Lock()
+	defer g.memberMu.Unlock()
+	for _, counts := range g.baseOf {
+		found += counts[ledger.Found].Events
+	}
+	return g.revision, found
 }
 
 // Leads reports whether this process is the one that looks after what concerns all.
