@@ -89,13 +89,17 @@ type Message struct {
 	Source string
 }
 
-// Batch gathers messages for one commit. See ingest.Batch, which it satisfies but for Begin.
+// ReasonTooLarge is why an event that is larger than the engine can store is a dead letter.
+const ReasonTooLarge = "too_large"
+
+// Batch gathers messages for one commit. See ingest.Batch, which it is like.
 type Batch interface {
 	// Begin starts a message.
 	Begin(m Message)
 	// Add appends well-formed entries to the message begun last: events counts them without group markers; nanos says
-	// that at least one has a time with nanoseconds. entries may be reused after Add.
-	Add(entries []byte, events int, nanos bool)
+	// that at least one has a time with nanoseconds. entries may be reused after Add. It returns how many of the events
+	// are each larger than the engine can store: those are kept as Reject does, with the reason ReasonTooLarge.
+	Add(entries []byte, events int, nanos bool) (rejected int)
 	// Reject keeps the bytes as a dead letter of no output, durable with the batch. raw may be reused after.
 	Reject(raw []byte, events int, reason string)
 	// Abandon forgets the message begun last.

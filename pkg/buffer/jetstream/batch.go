@@ -29,13 +29,14 @@ const (
 
 // batch implements buffer.Batch.
 type batch struct {
-	q        *Queue
-	conn     uint64
-	msgs     []message
-	pieces   []piece
-	arena    []byte
-	letters  []deadletter.Letter
-	tooLarge error
+	q       *Queue
+	conn    uint64
+	msgs    []message
+	pieces  []piece
+	arena   []byte
+	letters []deadletter.Letter
+	// unread is why what Add was given could not be read.
+	unread   error
 	resends  resend.Batch
 	repeated buffer.Duplicates
 }
@@ -94,26 +95,28 @@ func ownID(id string) bool {
 }
 
 // Add implements buffer.Batch.
-func (b *batch) Add(entries []byte, events int, nanos bool) {
+func (b *batch) Add(entries []byte, events int, nanos bool) (rejected int) {
 	m := &b.msgs[len(b.msgs)-1]
 	first := m.events
 	m.events += events
 	m.own = m.own || nanos
 	if len(m.Outputs) == 0 || len(entries) == 0 {
 		// Nobody wants it.
-		return
+		return 0
 	}
 	if most := b.q.maxPiece(); len(entries) > most {
 		err := sealing.Cut(entries, most, func(part []byte, n int) {
-			b.pack(part, first, n)
+			if !b.pack(part, first, n) {
+				rejected += n
+			}
 			first += n
 		})
-		b.tooLarge = cmp.Or(b.tooLarge, err)
-		return
+		b.unread = cmp.Or(b.unread, err)
+		return rejected
 	}
 	if len(entries) >= packAlone {
 		b.pack(entries, first, events)
-		return
+		return 0
 	}
 	// Pieces of one message continue each other unless rejected events lie between.
 	if n := len(b.pieces); n > m.piece && !b.pieces[n-1].packed && b.pieces[n-1].first+b.pieces[n-1].events == first &&
@@ -122,28 +125,43 @@ func (b *batch) Add(entries []byte, events int, nanos bool) {
 		b.arena = append(b.arena, entries...)
 		p.n += len(entries)
 		p.raw, p.events = p.n, p.events+events
-		return
+		return 0
 	}
 	b.pieces = append(b.pieces, piece{
 		off: len(b.arena), n: len(entries), raw: len(entries), first: first, events: events,
 	})
 	b.arena = append(b.arena, entries...)
+	return 0
 }
 
-// pack makes a piece of entries, compressed.
-func (b *batch) pack(entries []byte, first, events int) {
+// pack makes a piece of entries, compressed, and reports whether that fits into a message of the stream. Where an event
+// doesn't, it is a dead letter.
+func (b *batch) pack(entries []byte, first, events int) bool {
 	p := piece{off: len(b.arena), raw: len(entries), first: first, events: events, packed: true}
 	b.arena, p.codec = b.q.packer.Pack(b.arena, entries)
 	p.n = len(b.arena) - p.off
+	if payload := int(b.q.nc().MaxPayload()); !sealing.Fits(p.n, payload) {
+		b.arena = b.arena[:p.off]
+		b.reject(entries, events, buffer.ReasonTooLarge, fmt.Sprintf("the event has %d bytes, %d when compressed, "+
+			"which is more than a message of the queue may have: raise max_payload of the NATS servers, which is %d, "+
+			"and send it again", len(entries), p.n, payload))
+		return false
+	}
 	b.pieces = append(b.pieces, p)
+	return true
 }
 
 // Reject implements buffer.Batch.
 func (b *batch) Reject(raw []byte, events int, reason string) {
+	b.msgs[len(b.msgs)-1].events += events
+	b.reject(raw, events, reason, "")
+}
+
+// reject keeps events of the message begun last as a dead letter, once they are counted.
+func (b *batch) reject(raw []byte, events int, reason, detail string) {
 	m := &b.msgs[len(b.msgs)-1]
-	m.events += events
 	b.letters = append(b.letters, deadletter.Letter{
-		Cluster: m.Cluster, Tag: m.Tag, Reason: reason, Events: events, Entry: slices.Clone(raw),
+		Cluster: m.Cluster, Tag: m.Tag, Reason: reason, Detail: detail, Events: events, Entry: slices.Clone(raw),
 	})
 }
 
@@ -172,7 +190,7 @@ func (b *batch) Reset() {
 	// Lets go of strings and ids.
 	clear(b.msgs)
 	clear(b.letters)
-	b.msgs, b.pieces, b.letters, b.tooLarge = b.msgs[:0], b.pieces[:0], b.letters[:0], nil
+	b.msgs, b.pieces, b.letters, b.unread = b.msgs[:0], b.pieces[:0], b.letters[:0], nil
 	b.q.arenas.Put(b.arena)
 	b.arena = nil
 	b.resends.Of(b.conn)
@@ -213,8 +231,8 @@ func (b *batch) identify() {
 func (b *batch) Commit(ctx context.Context) error {
 	b.repeated = buffer.Duplicates{}
 	defer b.Reset()
-	if b.tooLarge != nil {
-		return fmt.Errorf("%w: %w", buffer.ErrTooLarge, b.tooLarge)
+	if b.unread != nil {
+		return b.unread
 	}
 	q := b.q
 	if err := q.enter(); err != nil {

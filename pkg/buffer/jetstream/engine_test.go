@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
@@ -228,6 +229,45 @@ func TestPieces(t *testing.T) {
 		}
 		if first != 100 || string(got) != string(all) {
 			t.Errorf("%d of 100 events, %d of %d bytes", first, len(got), len(all))
+		}
+	})
+}
+
+// An event that is larger than a message may be is a dead letter, which says what to do, and the rest of its chunk goes
+// on. One that is smaller when compressed is stored.
+func TestTooLargeEvent(t *testing.T) {
+	bubble(t, func(t *testing.T, e *engine) { //nolint:thelper // the test itself
+		q := e.pod("a")
+		defer e.close(q)
+		noise := make([]byte, 9<<20)
+		_, _ = rand.NewChaCha8([32]byte{1}).Read(noise) // never fails
+		large := event.AppendEntry(nil, event.AppendTime(nil, event.Time{Sec: 1}), nil,
+			append([]byte{0x81, 0xa1, 'n', 0xc6, 0, 0x90, 0, 0}, noise...))
+		b := q.NewBatch(1)
+		b.Begin(buffer.Message{Cluster: "c", Tag: "t", Chunk: "id", Outputs: []string{"o"}})
+		rejected := b.Add(slices.Concat(entries(2, 100), large, entries(1, 9<<20), entries(1, 100)), 5, true)
+		if rejected != 1 {
+			t.Errorf("%d events are rejected", rejected)
+		}
+		if err := b.Commit(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		var first []int
+		for c, _ := e.next(q, 2*ackWait); c != nil; c, _ = e.next(q, 2*ackWait) {
+			first = append(first, c.Parts[0].First)
+			q.Source("o").Done(c)
+		}
+		if !slices.Equal(first, []int{0, 3, 4}) {
+			t.Errorf("chunks begin with events %v", first)
+		}
+		letters, _, err := q.DeadLetters().Page(t.Context(), deadletter.Filter{}, deadletter.Page{Limit: 5})
+		if err != nil || len(letters) != 2 || letters[0].Events+letters[1].Events != 1 {
+			t.Fatalf("%d letters: %v", len(letters), err)
+		}
+		for _, l := range letters {
+			if l.Reason != "too_large" || !strings.Contains(l.Detail, "raise max_payload") {
+				t.Errorf("%s: %s", l.Reason, l.Detail)
+			}
 		}
 	})
 }

@@ -32,7 +32,7 @@ func (b *batch) last() *message { return &b.msgs[len(b.msgs)-1] }
 func (b *batch) Begin(m buffer.Message) { b.msgs = append(b.msgs, message{Message: m}) }
 
 // Add implements buffer.Batch.
-func (b *batch) Add(entries []byte, events int, nanos bool) {
+func (b *batch) Add(entries []byte, events int, nanos bool) (rejected int) {
 	m := b.last()
 	if len(m.Outputs) > 0 && len(entries) > 0 {
 		m.entries = append(m.entries, entries...)
@@ -41,6 +41,7 @@ func (b *batch) Add(entries []byte, events int, nanos bool) {
 	}
 	m.nanos = m.nanos || nanos
 	m.events += events
+	return 0
 }
 
 // Reject implements buffer.Batch.

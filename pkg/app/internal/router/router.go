@@ -249,8 +249,12 @@ func (b *routedBatch) Add(entries []byte, events int, nanos bool) {
 	b.current.Bytes += uint64(len(entries))
 	switch {
 	case b.routed:
-		b.current.Routed += uint64(events)
-		b.out.Add(entries, events, nanos)
+		rejected := b.out.Add(entries, events, nanos)
+		b.current.Routed += uint64(events - rejected)
+		if rejected > 0 {
+			b.current.Dead[buffer.ReasonTooLarge] += uint64(rejected)
+			b.current.tag = b.tag
+		}
 	case !b.tagFits:
 		b.current.Dead[reasonTag] += uint64(events)
 		b.current.tag = b.tag

@@ -25,6 +25,7 @@ import (
 type fakeQueue struct {
 	buffer.Queue
 	repeated buffer.Duplicates
+	tooLarge int
 	err      error
 }
 
@@ -35,7 +36,7 @@ type fakeBatch struct {
 
 func (q *fakeQueue) NewBatch(uint64) buffer.Batch { return fakeBatch{q: q} }
 func (b fakeBatch) Begin(buffer.Message)          {}
-func (b fakeBatch) Add([]byte, int, bool)         {}
+func (b fakeBatch) Add([]byte, int, bool) int     { return b.q.tooLarge }
 func (b fakeBatch) Reject([]byte, int, string)    {}
 func (b fakeBatch) Commit(context.Context) error  { return b.q.err }
 func (b fakeBatch) Repeated() buffer.Duplicates   { return b.q.repeated }
@@ -65,33 +66,35 @@ func TestIngestCountersOnlyGrow(t *testing.T) {
 	for _, tc := range []struct {
 		name     string
 		repeated buffer.Duplicates
+		tooLarge int
 		err      error
 		want     Tally // in sum
 	}{
-		{"new", buffer.Duplicates{}, nil, Tally{Events: 13, Routed: 10}},
+		{"new", buffer.Duplicates{}, 0, nil, Tally{Events: 13, Routed: 10}},
 		{
 			"all sent again", buffer.Duplicates{
 				Messages: 1, Events: 13, Rejected: map[string]int64{"invalid_entry": 3},
-			}, nil, Tally{Events: 26, Routed: 10, Repeated: 13},
+			}, 0, nil, Tally{Events: 26, Routed: 10, Repeated: 13},
 		},
 		{
 			"a part sent again", buffer.Duplicates{
 				Messages: 1, Events: 4, Rejected: map[string]int64{"invalid_entry": 1},
-			}, nil, Tally{Events: 39, Routed: 17, Repeated: 17},
+			}, 0, nil, Tally{Events: 39, Routed: 17, Repeated: 17},
 		},
-		{"not stored", buffer.Duplicates{}, errors.New("full"), Tally{Events: 39, Routed: 17, Repeated: 17}},
-		{"new again", buffer.Duplicates{}, nil, Tally{Events: 52, Routed: 27, Repeated: 17}},
+		{"not stored", buffer.Duplicates{}, 0, errors.New("full"), Tally{Events: 39, Routed: 17, Repeated: 17}},
+		{"new again", buffer.Duplicates{}, 0, nil, Tally{Events: 52, Routed: 27, Repeated: 17}},
+		{"two are too large", buffer.Duplicates{}, 2, nil, Tally{Events: 65, Routed: 35, Repeated: 17}},
 	} {
+		q.repeated, q.tooLarge, q.err = tc.repeated, tc.tooLarge, tc.err
 		b.Begin(cluster.Default, "kube.x", "c")
 		b.Add(nil, 10, false)
 		b.Reject(nil, 3, "invalid_entry")
-		q.repeated, q.err = tc.repeated, tc.err
 		if err := b.Commit(t.Context()); !errors.Is(err, tc.err) {
 			t.Fatal(err)
 		}
 		got := in.Snapshot()[cluster.Default]
 		if got.Events != tc.want.Events || got.Routed != tc.want.Routed || got.Repeated != tc.want.Repeated ||
-			got.Events != got.Routed+got.Repeated+got.Dead["invalid_entry"] {
+			got.Events != got.Routed+got.Repeated+got.Dead["invalid_entry"]+got.Dead["too_large"] {
 			t.Errorf("%s: %+v", tc.name, got)
 		}
 		if got.Routed < before.Routed || got.Repeated < before.Repeated ||

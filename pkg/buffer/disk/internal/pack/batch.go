@@ -120,25 +120,25 @@ func (b *Batch) Begin(m buffer.Message) {
 }
 
 // Add implements buffer.Batch.
-func (b *Batch) Add(entries []byte, events int, nanos bool) {
+func (b *Batch) Add(entries []byte, events int, nanos bool) (rejected int) {
 	m := &b.msgs[len(b.msgs)-1]
 	first := m.events
 	m.events += events
 	m.nanos = m.nanos || nanos
 	if len(entries) > MaxChunk {
 		b.tooLarge = true
-		return
+		return 0
 	}
 	if len(m.Outputs) == 0 || len(entries) == 0 {
 		// Nobody wants it.
-		return
+		return 0
 	}
 	if len(entries) >= packAlone {
 		p := piece{off: len(b.arena), raw: len(entries), first: first, events: events, packed: true}
 		b.arena, p.codec = b.Memory.Packer.Pack(b.arena, entries)
 		p.n = len(b.arena) - p.off
 		b.pieces = append(b.pieces, p)
-		return
+		return 0
 	}
 	// Pieces of one message continue each other unless rejected events lie between.
 	if n := len(b.pieces); n > m.piece && !b.pieces[n-1].packed && b.pieces[n-1].first+b.pieces[n-1].events == first {
@@ -149,12 +149,13 @@ func (b *Batch) Add(entries []byte, events int, nanos bool) {
 		if p.n >= packSmall {
 			b.repack(p)
 		}
-		return
+		return 0
 	}
 	b.pieces = append(b.pieces, piece{
 		off: len(b.arena), n: len(entries), raw: len(entries), first: first, events: events,
 	})
 	b.arena = append(b.arena, entries...)
+	return 0
 }
 
 // repack compresses the last piece where it lies.

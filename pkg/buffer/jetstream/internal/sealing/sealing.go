@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -30,6 +29,14 @@ func MaxPiece(payload int) int {
 		payload = usualPayload
 	}
 	return max(min(payload-headRoom, MaxPieceSize), payload/2)
+}
+
+// Fits reports whether so many bytes of compressed entries fit into a message, where servers take so large ones.
+func Fits(packed, payload int) bool {
+	if payload <= 0 {
+		payload = usualPayload
+	}
+	return packed <= max(payload-headRoom, payload/2)
 }
 
 // Seal returns a chunk as it is stored. packed: entries are compressed as h says.
@@ -69,11 +76,8 @@ func Digest(parts []event.Part, filtered bool, entries []byte) string {
 	return hex.EncodeToString(h.Sum(nil)[:12])
 }
 
-// ErrOneEvent is returned where an event alone is larger than a message may be.
-var ErrOneEvent = errors.New("an event is larger than the servers' max_payload allows")
-
-// Cut calls yield for entries in pieces of at most so many bytes, with the number of events in each. Events of a group
-// have its begin and end in each piece. What is yielded is to be copied.
+// Cut calls yield for entries in pieces of at most so many bytes, with the number of events in each; an event that is
+// larger is a piece of its own. Events of a group have its begin and end in each piece. What is yielded is to be copied.
 func Cut(entries []byte, most int, yield func(piece []byte, events int)) error {
 	var e event.Entry
 	var group []byte
@@ -95,9 +99,6 @@ func Cut(entries []byte, most int, yield func(piece []byte, events int)) error {
 		}
 		if len(piece)+len(e.Raw)+len(event.GroupEnd) > most {
 			flush()
-		}
-		if len(piece)+len(e.Raw)+len(event.GroupEnd) > most {
-			return fmt.Errorf("%w: it has %d bytes, %d are left beside a chunk's header", ErrOneEvent, len(e.Raw), most)
 		}
 		piece = append(piece, e.Raw...)
 		switch e.Kind {

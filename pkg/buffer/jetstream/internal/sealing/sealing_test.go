@@ -1,7 +1,6 @@
 package sealing
 
 import (
-	"errors"
 	"reflect"
 	"slices"
 	"strings"
@@ -43,8 +42,15 @@ func TestCut(t *testing.T) {
 	if err != nil || events != 8 {
 		t.Errorf("%d events: %v", events, err)
 	}
-	if err := Cut(entries(1, 1000), 400, func([]byte, int) {}); !errors.Is(err, ErrOneEvent) {
-		t.Errorf("an event that is too large: %v", err)
+	// An event that is too large is alone, with its group.
+	var alone []int
+	group = slices.Concat(start, entries(1, 100), entries(1, 1000), entries(2, 100), []byte(event.GroupEnd))
+	if err := Cut(group, 400, func(piece []byte, n int) {
+		if alone = append(alone, n); len(piece) > 400 && !strings.HasPrefix(string(piece), string(start)) {
+			t.Errorf("it begins with %q", piece[:20])
+		}
+	}); err != nil || !slices.Equal(alone, []int{1, 1, 2}) {
+		t.Errorf("an event that is too large: pieces of %d events: %v", alone, err)
 	}
 	if err := Cut([]byte("\xc1"), 400, func([]byte, int) {}); err == nil {
 		t.Error("bytes that are no events are cut")
