@@ -71,7 +71,7 @@ type Header struct {
 	Seq uint64
 	// Received is in nanoseconds since 1970.
 	Received int64
-	Salt     uint64
+	Salt     uint64 // of the segment, or, in a stream, of the process that has made it
 	Codec    Codec
 	// Size is that of the whole value.
 	Size int

@@ -1,6 +1,7 @@
 package jetstream
 
 import (
+	"context"
 	"os"
 	"time"
 
@@ -20,6 +21,10 @@ type remote struct {
 	cfg  buffer.Config
 	link *link.Link
 	js   jetstream.JetStream
+
+	// Of the keeper's goroutine: the group's bucket, and what ends the watch of it.
+	bucket  jetstream.KeyValue
+	unwatch context.CancelFunc
 }
 
 // nc returns the connection.

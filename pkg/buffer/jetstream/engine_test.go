@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/publish"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/sealing"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/subject"
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
@@ -169,6 +170,50 @@ func TestResendToAnotherPod(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What may have been stored when its agent gave up is counted once, though another pod has stored it meanwhile.
+func TestDoubtIsCountedOnce(t *testing.T) {
+	bubble(t, func(t *testing.T, e *engine) { //nolint:thelper // the test itself
+		a, b := e.pod("a"), e.pod("b")
+		defer e.close(a)
+		defer e.close(b)
+		e.away()
+		m := sent{chunk: "id", nanos: true, text: "x", conn: 1}
+		batch := a.NewBatch(m.conn)
+		batch.Begin(buffer.Message{Cluster: "c", Tag: "t", Chunk: m.chunk, Outputs: []string{"o"}})
+		batch.Add([]byte(m.text), 1, m.nanos)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := batch.Commit(ctx); err == nil {
+			t.Fatal("it is acknowledged")
+		}
+		e.back()
+		for i, q := range []*Queue{b, a} {
+			m.conn++
+			if got := e.send(q, m); got != (i == 1) {
+				t.Errorf("time %d: it is a duplicate: %v", i, got)
+			}
+		}
+		time.Sleep(10 * time.Second)
+		for _, q := range []*Queue{a, b} {
+			w := q.Stats().Waits
+			if len(w) != 1 || w[0].Appended.Chunks != 1 || w[0].Done.Chunks+w[0].Found.Chunks != 0 {
+				t.Errorf("%+v", w)
+			}
+		}
+		// Where the answers to attempts were lost, it is the one's who made what is there.
+		for _, tc := range []struct {
+			q   *Queue
+			seq uint64
+			own bool
+		}{{a, 1, false}, {b, 1, true}, {b, 2, false}} {
+			again := &publish.Message{Seq: tc.seq, Duplicate: true, Again: true}
+			if tc.q.claim(t.Context(), []*publish.Message{again}); again.Duplicate == tc.own {
+				t.Errorf("message %d is %s's own: %v", tc.seq, tc.q.host, !again.Duplicate)
+			}
+		}
+	})
 }
 
 // One connection that sends the same id twice means two chunks, whatever is in them.

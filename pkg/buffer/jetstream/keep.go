@@ -19,6 +19,8 @@ import (
 const (
 	// keepEvery is how often the keeper asks the servers what waits, and tells the group what was counted.
 	keepEvery = time.Second
+	// deafAfter is after how many turns in which it does not hear itself the watch of the group is made anew.
+	deafAfter = 3
 	// forgetEvery is how often who ended long ago is forgotten.
 	forgetEvery = time.Minute
 )
@@ -26,6 +28,7 @@ const (
 // keeper is what the keeper remembers from turn to turn.
 type keeper struct {
 	failed int       // turns in a row in which the servers did not do what was asked
+	deaf   int       // and in which this process did not hear itself
 	told   []byte    // the table that was told last
 	toldAt time.Time // and when
 	forgot time.Time
@@ -78,6 +81,7 @@ func (q *Queue) turn(k *keeper) {
 			return
 		}
 	}
+	current := q.current(ctx, k)
 	stored, err := q.stored(ctx)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		q.log.Error().Str("stream", q.chunks()).Msg("the stream is gone, and with it all that waited: it is made anew")
@@ -93,14 +97,18 @@ func (q *Queue) turn(k *keeper) {
 		// An election takes as long as one answer may: once is nothing to tell.
 		q.report(err)
 	}
-	if err != nil {
+	if err != nil || !current {
 		q.mu.Lock()
 		q.agrees = false
 		q.mu.Unlock()
+	}
+	if err != nil {
 		return
 	}
 	q.discover(stored.Chunks)
-	q.compare(ctx, k, stored)
+	if current {
+		q.compare(ctx, k, stored)
+	}
 	if time.Since(k.forgot) > forgetEvery && q.group.Leads() {
 		k.forgot = time.Now()
 		if err := q.group.Forget(ctx); err != nil {
@@ -132,11 +140,8 @@ func (q *Queue) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w, err := kv.WatchAll(q.ctx)
-	if err != nil {
-		return fmt.Errorf("watch key-value bucket %s: %w", servers.Bucket(), err)
-	}
-	if err := q.catchUp(ctx, w); err != nil {
+	q.bucket = kv
+	if err := q.follow(ctx); err != nil {
 		return err
 	}
 	q.group.SetBucket(kv)
@@ -149,10 +154,28 @@ func (q *Queue) prepare(ctx context.Context) error {
 	q.ready = true
 	q.wakeAll()
 	q.mu.Unlock()
-	q.tasks.Go(func() { q.watch(w) })
 	if stored, err := q.stored(ctx); err == nil {
 		q.discover(stored.Chunks)
 	}
+	return nil
+}
+
+// follow watches the group's bucket, in place of an earlier watch, once it has read what there is so far.
+func (q *Queue) follow(ctx context.Context) error {
+	watching, cancel := context.WithCancel(q.ctx)
+	w, err := q.bucket.WatchAll(watching)
+	if err == nil {
+		err = q.catchUp(ctx, w)
+	}
+	if err != nil {
+		cancel()
+		return fmt.Errorf("watch key-value bucket %s: %w", q.bucket.Bucket(), err)
+	}
+	if q.unwatch != nil {
+		q.unwatch()
+	}
+	q.unwatch = cancel
+	q.tasks.Go(func() { q.watch(watching, w) })
 	return nil
 }
 
@@ -168,13 +191,13 @@ func (q *Queue) catchUp(ctx context.Context, w jetstream.KeyWatcher) error {
 		case <-ctx.Done():
 			// What it held is gone with it.
 			_ = w.Stop()
-			return fmt.Errorf("read key-value bucket %s: %w", q.setup().Bucket(), ctx.Err())
+			return ctx.Err()
 		}
 	}
 }
 
-// watch takes in what the group tells, until the queue closes.
-func (q *Queue) watch(w jetstream.KeyWatcher) {
+// watch takes in what the group tells, until ctx ends.
+func (q *Queue) watch(ctx context.Context, w jetstream.KeyWatcher) {
 	defer func() { _ = w.Stop() }() // what it held is gone with it
 	for {
 		select {
@@ -183,15 +206,39 @@ func (q *Queue) watch(w jetstream.KeyWatcher) {
 				return
 			}
 			if e != nil && q.group.Heard(e) {
-				others := q.group.Others()
-				q.mu.Lock()
-				q.learn(others)
-				q.mu.Unlock()
+				q.hear()
 			}
-		case <-q.ctx.Done():
+		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+// hear takes over what the others have counted.
+func (q *Queue) hear() {
+	others := q.group.Others()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.learn(others)
+}
+
+// current reports whether this process has heard what the others told up to its own last word. Where that does not come
+// back, the watch has died with a server: the client notices that many seconds later, so it is made anew.
+func (q *Queue) current(ctx context.Context, k *keeper) bool {
+	if q.group.Current() {
+		k.deaf = 0
+		return true
+	}
+	if k.deaf++; k.deaf < deafAfter {
+		return false
+	}
+	k.deaf = 0
+	if err := q.follow(ctx); err != nil {
+		q.trouble(err)
+		return false
+	}
+	q.hear()
+	return false
 }
 
 // stored returns what the stream has.
@@ -275,10 +322,7 @@ func (q *Queue) compare(ctx context.Context, k *keeper, stored account.Stored) {
 		return
 	}
 	k.audit.Settled(wrong)
-	others := q.group.Others()
-	q.mu.Lock()
-	q.learn(others)
-	q.mu.Unlock()
+	q.hear()
 }
 
 // countLost counts what the servers have lost.

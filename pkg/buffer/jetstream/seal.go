@@ -1,6 +1,7 @@
 package jetstream
 
 import (
+	"encoding/binary"
 	"strconv"
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
@@ -13,9 +14,12 @@ func (q *Queue) maxPiece() int { return sealing.MaxPiece(int(q.nc().MaxPayload()
 
 // seal returns a chunk as it is stored. packed: entries are compressed as h says.
 func (q *Queue) seal(h *chunk.Header, entries []byte, packed bool) []byte {
-	h.Seq = q.numbers.Add(1)
+	h.Seq, h.Salt = q.numbers.Add(1), q.salt()
 	return sealing.Seal(q.packer, h, entries, packed)
 }
+
+// salt returns what marks the chunks that this process has made.
+func (q *Queue) salt() uint64 { return binary.BigEndian.Uint64(q.process[:]) }
 
 // freshKey returns what the ids of a part's events are made of, and of no others.
 func (q *Queue) freshKey() [16]byte { return event.PartKeyOfSeq(q.process, q.numbers.Add(1), 0) }

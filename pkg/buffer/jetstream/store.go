@@ -44,10 +44,10 @@ func (b *batch) store(ctx context.Context) error {
 		return err
 	}
 	for i, m := range s.messages {
-		// Nobody has counted what was stored while it was in doubt.
-		m.Duplicate = m.Duplicate && !b.msgs[s.of[i].message].doubt
+		// What an attempt that failed has stored, nobody has counted.
+		m.Again = m.Again || b.msgs[s.of[i].message].doubt
 	}
-	q.counted(s)
+	q.counted(ctx, s)
 	if len(s.messages) > 0 {
 		q.latency.Observe(time.Since(begun), 1)
 	}
@@ -329,7 +329,8 @@ func (q *Queue) put(ctx context.Context, s *sealed, wait bool) error {
 }
 
 // counted counts what of s was not there before.
-func (q *Queue) counted(s *sealed) {
+func (q *Queue) counted(ctx context.Context, s *sealed) {
+	q.claim(ctx, s.messages)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for i, m := range s.messages {
@@ -340,6 +341,35 @@ func (q *Queue) counted(s *sealed) {
 			}
 			q.offer(o.place)
 		}
+	}
+}
+
+// claim finds out which of the messages that were sent more than once, and there before, this process has stored itself:
+// another one may have got the same from an agent meanwhile. Those that the stream does not have any more are taken for
+// the other one's: what nobody has counted is found, see package account, and what two have is missing.
+func (q *Queue) claim(ctx context.Context, messages []*publish.Message) {
+	var doubtful []*publish.Message
+	for _, m := range messages {
+		if m.Duplicate && m.Again {
+			doubtful = append(doubtful, m)
+		}
+	}
+	if len(doubtful) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, requestWithin)
+	defer cancel()
+	stream, err := q.js.Stream(ctx, q.chunks())
+	if err != nil {
+		return
+	}
+	for _, m := range doubtful {
+		first, err := stream.GetMsg(ctx, m.Seq)
+		if err != nil {
+			continue
+		}
+		h, err := chunk.DecodeHeader(first.Data, nil)
+		m.Duplicate = err != nil || h.Salt != q.salt()
 	}
 }
 

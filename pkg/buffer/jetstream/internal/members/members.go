@@ -95,6 +95,8 @@ type Group struct {
 	revision uint64
 	answerer func([]byte) []byte
 	unshared bool // mine.State was not told yet
+	// told is the number in the bucket of what this process has told last, and echoed that of what has come back.
+	told, echoed uint64
 }
 
 // New returns the group as this process knows it before anything was read. It can talk once Connect was called, and
@@ -244,6 +246,9 @@ func (g *Group) Heard(e jetstream.KeyValueEntry) bool {
 	switch gone := e.Operation() != jetstream.KeyValuePut; {
 	case isProcess:
 		name, ok := subject.Name(name)
+		if ok && name == g.self {
+			g.echoed = max(g.echoed, e.Revision())
+		}
 		if !ok || name == g.self {
 			return false
 		}
@@ -326,13 +331,25 @@ func (g *Group) Publish(ctx context.Context, table ledger.Table, ended bool) err
 	}
 	m.Table, m.Ended = table.Append(nil), ended
 	b, err := json.Marshal(&m)
+	revision := uint64(0)
 	if err == nil {
-		_, err = kv.Put(ctx, keyProcess+subject.Token(g.self), b)
+		revision, err = kv.Put(ctx, keyProcess+subject.Token(g.self), b)
 	}
 	if err != nil {
 		return fmt.Errorf("tell the others of this process: %w", err)
 	}
+	g.memberMu.Lock()
+	defer g.memberMu.Unlock()
+	g.told = max(g.told, revision)
 	return nil
+}
+
+// Current reports whether what this process has told last has come back by Heard, and so whatever the others have told
+// before.
+func (g *Group) Current() bool {
+	g.memberMu.Lock()
+	defer g.memberMu.Unlock()
+	return g.echoed >= g.told
 }
 
 // Adjust changes what the group has counted beside its members, where nobody else has meanwhile. change gets a copy.

@@ -164,6 +164,25 @@ func TestPublish(t *testing.T) {
 	})
 }
 
+// A process knows whether it has heard what the others told before its own last word.
+func TestCurrent(t *testing.T) {
+	b, all := groups("a", "b")
+	a := all[0]
+	if !a.Current() {
+		t.Error("it has missed something before anything was told")
+	}
+	b.groups = all[1:]
+	publish(t, a, 1, false)
+	if a.Current() {
+		t.Error("it has missed nothing though it did not hear itself")
+	}
+	b.groups = all
+	publish(t, a, 2, false)
+	if !a.Current() {
+		t.Error("it has missed something though it heard itself")
+	}
+}
+
 // Nothing is taken in that can't be read, and nothing that a newer program has told in a format of its own.
 func TestHeard(t *testing.T) {
 	b, all := groups("a")

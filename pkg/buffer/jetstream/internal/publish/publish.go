@@ -54,8 +54,10 @@ type Message struct {
 
 	// Seq is in the stream; of a duplicate, that of the first.
 	Seq uint64
-	// Duplicate says that the stream says that the id was there before this was sent first.
+	// Duplicate says that the stream says that the id was there before.
 	Duplicate bool
+	// Again says that it was sent more than once, so that what was there may be this.
+	Again bool
 
 	stored bool
 	tries  int
@@ -319,7 +321,7 @@ func (p *Publisher) answer(msg *nats.Msg) {
 	}
 	delete(p.waiting, token)
 	if w.m.err = err; err == nil {
-		w.m.stored, w.m.Seq, w.m.Duplicate = true, ack.Seq, ack.Duplicate && w.m.tries == 1
+		w.m.stored, w.m.Seq, w.m.Duplicate, w.m.Again = true, ack.Seq, ack.Duplicate, w.m.tries > 1
 	}
 	if w.round.left--; w.round.left == 0 {
 		close(w.round.done)
