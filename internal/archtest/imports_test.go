@@ -217,6 +217,10 @@ func table() []row {
 			"a live view knows events, and its own words",
 		},
 		{
+			"pkg/status/grouptail", with("pkg/status/client", "pkg/status/tail"),
+			"live views of a group are made of those of each of it, however these talk",
+		},
+		{
 			"pkg/tap",
 			with("pkg/ingest", "pkg/outputs", "pkg/filter", "pkg/filter/rules", "pkg/delivery", "pkg/status/client",
 				"pkg/status/tail", "internal/stepdiff"),
@@ -302,7 +306,7 @@ func table() []row {
 		{
 			"pkg/app",
 			with("internal/cgroup", "pkg/*", "pkg/buffer/disk", "pkg/buffer/jetstream", "pkg/status/client",
-				"pkg/status/tail",
+				"pkg/status/tail", "pkg/status/grouptail",
 				"pkg/outputs/all",
 				"pkg/outputs/awsclient", "pkg/app/routing", "pkg/app/deadletters", "pkg/app/resources",
 				"pkg/app/internal/router", "pkg/app/internal/group", "pkg/delivery/stats", "internal/idlememory"),

@@ -160,7 +160,7 @@ func (a *App) listenStatus() error {
 	err := a.status.listen(status.Options{
 		Config: a.initial.Status, Snapshot: a.snapshot, Ready: a.readiness, Healthy: a.healthy, Reload: a.Reload,
 		Steer: a.controlOutput, SteerTarget: a.controlTarget, DeadLetters: a.deadLetters(), Trace: a.trace,
-		Tail: &a.tail, Tags: tagPattern, Route: a.routeNamed,
+		Tail:           a.liveViews(),
 		MaxConnections: a.listeners.files.Status,
 		Log:            part(a.opts.Log, "status"),
 	}, a.opts.Now)

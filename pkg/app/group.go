@@ -12,6 +12,8 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/app/internal/group"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/status"
+	"github.com/seed-afc6a195/aggregator/pkg/status/grouptail"
+	"github.com/seed-afc6a195/aggregator/pkg/status/tail"
 )
 
 // shareEvery is how often a process of a group tells the others of itself.
@@ -22,6 +24,8 @@ type shared struct {
 	// group may be nil: the queue is this process's alone.
 	group buffer.Group
 	books group.Books
+	// views shows what happens at all of them.
+	views *grouptail.Group
 
 	mu sync.Mutex
 	// controls are by output: the newest that is in force here.
@@ -59,6 +63,39 @@ func ownCounts(q buffer.Queue, waits []buffer.Wait) []buffer.Wait {
 		all[i].Configured, all[i].Pending, all[i].Oldest = w.Configured, w.Pending, w.Oldest
 	}
 	return all
+}
+
+// liveViews returns what opens live views: of all processes that share the queue, or of this one.
+func (a *App) liveViews() status.Tail {
+	local := &tail.Local{
+		Hub: &a.tail, Tags: tagPattern, Route: a.routeNamed,
+		Output: func(name string) bool { return a.outputs.get(name) != nil },
+	}
+	g := a.shared.group
+	if g == nil {
+		return local
+	}
+	a.shared.views = &grouptail.Group{
+		Wire: g, Local: local, Host: a.initial.Hostname, Members: func() (alive []grouptail.Member) {
+			for _, p := range g.Peers() {
+				if p.Alive {
+					alive = append(alive, grouptail.Member{Name: p.Name, Host: p.Host})
+				}
+			}
+			return alive
+		},
+	}
+	return a.shared.views
+}
+
+// showGroup shows to the others what they ask to see of this process, until ctx ends.
+func (a *App) showGroup(ctx context.Context) {
+	if a.shared.views == nil {
+		return
+	}
+	if err := a.shared.views.Serve(ctx); err != nil {
+		a.opts.Log.Error().Err(err).Msg("live views at other aggregators of the group show nothing of this one")
+	}
 }
 
 // mergeGroup makes s, which is of this process, one of the whole group.

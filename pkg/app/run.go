@@ -95,6 +95,7 @@ func (a *App) begin(ctx context.Context) *running {
 	r.showing.Go(func() { a.watchLoops(showing) })
 	r.watching.Go(func() { a.watchRoom(watched) })
 	r.watching.Go(func() { a.watchGroup(watched) })
+	r.watching.Go(func() { a.showGroup(watched) })
 	return r
 }
 

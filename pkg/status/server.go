@@ -32,7 +32,6 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/status/history"
 	"github.com/seed-afc6a195/aggregator/pkg/status/metrics"
 	"github.com/seed-afc6a195/aggregator/pkg/status/page"
-	"github.com/seed-afc6a195/aggregator/pkg/status/tail"
 )
 
 // Limits on what a client may cost.
@@ -72,12 +71,8 @@ type Options struct {
 	DeadLetters client.DeadStore
 	// Trace says where the event of that id is. client.ErrTraceRequest: it is no id.
 	Trace func(ctx context.Context, id string) (client.Trace, error)
-	// Tail gives events to live views.
-	Tail *tail.Hub
-	// Tags returns what reports whether a tag fits a pattern.
-	Tags func(pattern string) (func(tag string) bool, error)
-	// Route returns the name of the route that people call so, routes[0]. The error names those that there are.
-	Route func(name string) (string, error)
+	// Tail opens live views.
+	Tail Tail
 	// MaxConnections is how many connections may be open, where the process may not have more; 0: 512.
 	MaxConnections int
 	Log            zerolog.Logger

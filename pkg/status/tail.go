@@ -2,10 +2,9 @@ package status
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
-	"slices"
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/internal/safetext"
@@ -14,24 +13,39 @@ import (
 )
 
 const (
-	tailWrite = 10 * time.Second // that one message may take to be written
-	tailBeat  = time.Second      // between two looks at what was missed
-	tailIdle  = 15               // beats without a message after which one is sent that says nothing
-	// maxGrep is how many bytes of a pattern.
-	maxGrep = 1 << 10
+	// tailWrite is how long one message may take to be written.
+	tailWrite = 10 * time.Second
+	// tailBeat is between two looks at what was missed.
+	tailBeat = time.Second
+	// tailIdle is how many beats without a message there are before one is sent that says nothing.
+	tailIdle = 15
 )
+
+// Tail opens live views. Errors are as those of tail.Local.
+type Tail interface {
+	Open(r tail.Request) (tail.Stream, error)
+}
 
 // tail shows events live, as server-sent events, until the client leaves or the server stops.
 func (s *Server) tail(w http.ResponseWriter, r *http.Request) {
-	q, code, why := s.tailQuery(r)
-	if why != "" {
-		http.Error(w, string(safetext.Escaped([]byte(why))), code)
+	request, err := s.tailRequest(r)
+	if err != nil {
+		http.Error(w, string(safetext.Escaped([]byte(err.Error()))), http.StatusBadRequest)
 		return
 	}
-	view, err := s.options.Tail.Open(q)
+	view, err := s.options.Tail.Open(request)
 	if err != nil {
-		w.Header().Set("Retry-After", "10")
-		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		code := http.StatusBadRequest
+		switch {
+		case errors.Is(err, tail.ErrBusy):
+			w.Header().Set("Retry-After", "10")
+			code = http.StatusServiceUnavailable
+		case errors.Is(err, tail.ErrNowhere):
+			code = http.StatusNotFound
+		case errors.Is(err, tail.ErrNotAllowed):
+			code = http.StatusForbidden
+		}
+		http.Error(w, string(safetext.Escaped([]byte(err.Error()))), code)
 		return
 	}
 	defer view.Close()
@@ -43,9 +57,11 @@ func (s *Server) tail(w http.ResponseWriter, r *http.Request) {
 	// The request was read; a writer that has no deadlines needs none.
 	_ = out.SetReadDeadline(time.Time{})
 	write := func(format string, args ...any) bool {
-		_ = out.SetWriteDeadline(time.Now().Add(tailWrite)) // as above
+		// As above.
+		_ = out.SetWriteDeadline(time.Now().Add(tailWrite))
 		_, err := fmt.Fprintf(w, format, args...)
-		return err == nil && out.Flush() == nil // else the client has left
+		// Otherwise the client has left.
+		return err == nil && out.Flush() == nil
 	}
 	beat := time.NewTicker(tailBeat)
 	defer beat.Stop()
@@ -58,6 +74,8 @@ func (s *Server) tail(w http.ResponseWriter, r *http.Request) {
 			return
 		case t := <-view.Events():
 			idle, ok = 0, write("event: event\ndata: %s\n\n", line(t.Event()))
+		case pods := <-view.Pods():
+			idle, ok = 0, write("event: pods\ndata: %s\n\n", line(pods))
 		case <-beat.C:
 			if n := view.Missed(); n > 0 {
 				idle, ok = 0, write("event: missed\ndata: %s\n\n", line(client.TailMissed{Events: n}))
@@ -78,55 +96,16 @@ func line(v any) []byte {
 	return safetext.Escaped(text)
 }
 
-// tailQuery reads what a live view is to show, or says why it may not, with the HTTP status.
-func (s *Server) tailQuery(r *http.Request) (q tail.Query, code int, why string) {
+// tailRequest reads what a live view is to show, and of that what who asks may see.
+func (s *Server) tailRequest(r *http.Request) (t tail.Request, err error) {
 	values := queryReader{values: r.URL.Query()}
-	q = tail.Query{
+	t = tail.Request{
 		At: values.text("at"), Cluster: values.text("cluster"), Sample: int(values.number("sample")),
-		Rate: int(values.number("rate")),
-	}
-	tag, grep := values.text("tag"), values.text("grep")
-	if err := values.end(); err != nil {
-		return q, http.StatusBadRequest, err.Error()
-	}
-	if q.At == "" {
-		q.At = client.TailArrival
+		Rate: int(values.number("rate")), Tag: values.text("tag"), Grep: values.text("grep"),
 	}
 	// What arrives is as it was sent, with nothing taken out: that takes credentials, on loopback too, and so does what
 	// steps change in it.
-	q.Values = s.options.Config.authorized(r)
-	q.Records = q.Values || q.At != client.TailArrival
-	if q.At != client.TailArrival && !s.hasOutput(q.At) {
-		name, err := s.options.Route(q.At)
-		if err != nil {
-			return q, http.StatusNotFound, fmt.Sprintf("at is %q, the name of an output, or a route, and not %q: %v",
-				client.TailArrival, q.At, err)
-		}
-		q.At, q.Route = name, name
-	}
-	if tag != "" {
-		var err error
-		if q.Tag, err = s.options.Tags(tag); err != nil {
-			return q, http.StatusBadRequest, fmt.Sprintf("tag: %v", err)
-		}
-	}
-	if grep == "" {
-		return q, 0, ""
-	}
-	if !q.Records {
-		return q, http.StatusForbidden, "grep looks at records as they arrive: that takes the token of status.token " +
-			"or a user of status.users, on loopback too; at a route or an output it does not"
-	}
-	re, err := regexp.Compile(grep)
-	if err != nil || len(grep) > maxGrep {
-		return q, http.StatusBadRequest, fmt.Sprintf("grep: no regular expression of %d bytes at most: %v", maxGrep,
-			err)
-	}
-	q.Grep = re
-	return q, 0, ""
-}
-
-func (s *Server) hasOutput(name string) bool {
-	now := s.snapshot()
-	return slices.ContainsFunc(now.Outputs, func(o Output) bool { return o.Name == name })
+	t.Values = s.options.Config.authorized(r)
+	t.Records = t.At != "" && t.At != client.TailArrival
+	return t, values.end()
 }

@@ -23,19 +23,22 @@ func tailServer(t *testing.T) (s *Server, hub *tail.Hub, address string) {
 	hub = new(tail.Hub)
 	ok := func() error { return nil }
 	s = New(Options{
-		Config: Config{Token: setting.NewSecret("t0ken")}, Log: zerolog.Nop(), Tail: hub, Ready: ok, Healthy: ok,
-		Snapshot: func() Snapshot { return Snapshot{Outputs: []Output{{Name: "es"}}} },
-		Tags: func(pattern string) (func(string) bool, error) {
-			if pattern == "[" {
-				return nil, errors.New("no pattern")
-			}
-			return func(tag string) bool { return tag == pattern }, nil
-		},
-		Route: func(name string) (string, error) {
-			if name == "kube.**" {
-				return "routes[0]", nil
-			}
-			return "", errors.New("no route has that pattern")
+		Config: Config{Token: setting.NewSecret("t0ken")}, Log: zerolog.Nop(), Ready: ok, Healthy: ok,
+		Snapshot: func() Snapshot { return Snapshot{} },
+		Tail: &tail.Local{
+			Hub: hub, Output: func(name string) bool { return name == "es" },
+			Tags: func(pattern string) (func(string) bool, error) {
+				if pattern == "[" {
+					return nil, errors.New("no pattern")
+				}
+				return func(tag string) bool { return tag == pattern }, nil
+			},
+			Route: func(name string) (string, error) {
+				if name == "kube.**" {
+					return "routes[0]", nil
+				}
+				return "", errors.New("no route has that pattern")
+			},
 		},
 	})
 	server := httptest.NewServer(s.http.Handler)

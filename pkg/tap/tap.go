@@ -56,7 +56,8 @@ func arrived(h *tail.Hub, cluster, tag string, entries []byte, events int) {
 		it := chunk.Iterator()
 		for ev := new(event.Event); more && it.Next(ev); {
 			seen++
-			more = v.Offer(ev, now, func(*client.TailEvent) {})
+			// Which id it has follows from where it is stored.
+			more = v.Offer(ev, now, func(t *client.TailEvent) { t.ID = "" })
 		}
 		v.Skip(events - seen)
 	}

@@ -74,7 +74,8 @@ func TestSink(t *testing.T) {
 	}
 	got := shown(all)
 	if len(got) != 5 || got[4].Cluster != "a" || got[4].Tag != "kube.x" ||
-		!strings.Contains(string(got[4].Record), `"n":4`) || got[4].At != client.TailArrival || got[4].Bytes == 0 {
+		!strings.Contains(string(got[4].Record), `"n":4`) || got[4].At != client.TailArrival || got[4].Bytes == 0 ||
+		got[4].ID != "" {
 		t.Errorf("shown %+v", got)
 	}
 	if n := len(shown(few)); n != 2 || few.Missed() != 3 {

@@ -34,6 +34,14 @@ func tailed(w http.ResponseWriter, r *http.Request) {
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	all := tailEvents(at)
+	if send("pods", client.TailPods{Pods: []client.TailPod{
+		{Name: "a", Host: "aggregator-7d9f-2xkqp", State: client.TailLive},
+		{Name: "b", Host: "aggregator-7d9f-c4w8m", State: client.TailLive},
+		{Name: "c", Host: "<b>aggregator</b>", State: client.TailSilent},
+		{Name: "d", Host: "aggregator-55c-old", State: client.TailRefused, Why: "no output is named es"},
+	}}) != nil {
+		return
+	}
 	for n := 0; ; n++ {
 		e := all[n%len(all)]
 		e.Time = time.Now().UTC()
@@ -57,7 +65,8 @@ func tailEvents(at string) (all []client.TailEvent) {
 		panic(err) // a map of texts is always JSON
 	}
 	base := client.TailEvent{
-		At: at, Cluster: "seoul-prod", Tag: "kube.var.log.containers.web-6f_prod_web.log", Bytes: 312,
+		At: at, Pod: "aggregator-7d9f-2xkqp", Cluster: "seoul-prod",
+		Tag: "kube.var.log.containers.web-6f_prod_web.log", Bytes: 312,
 		ID: "0a1b2c3d4e5f60718293a4b5c6d7e8f9-4", Record: record,
 	}
 	if at == client.TailArrival {

@@ -9,7 +9,10 @@ import (
 
 // TailEvent is an event that a live view shows: a message of GET /tail, as server-sent events called "event".
 type TailEvent struct {
-	At      string    `json:"at"` // TailArrival, or the output or route that is looked at
+	// At is TailArrival, or the output or route that is looked at.
+	At string `json:"at"`
+	// Pod is the host of the aggregator that the event was at, where several share a queue.
+	Pod     string    `json:"pod,omitempty"`
 	Time    time.Time `json:"time"`
 	Cluster string    `json:"cluster"`
 	// Tag is at an output as it is delivered.
@@ -65,9 +68,37 @@ type TailMissed struct {
 	Events uint64 `json:"events"`
 }
 
+// TailPods says, as server-sent event called "pods", whose events are shown, where several aggregators share a queue.
+// It comes at the beginning, and when that changes.
+type TailPods struct {
+	// Pods are ascending by host.
+	Pods []TailPod `json:"pods"`
+}
+
+// TailPod is an aggregator that is asked for its events.
+type TailPod struct {
+	// Name is one that no other has or had.
+	Name string `json:"name"`
+	Host string `json:"host"`
+	// State is TailLive, TailSilent or TailRefused.
+	State string `json:"state"`
+	// Why is the reason of TailRefused.
+	Why string `json:"why,omitempty"`
+}
+
+// States of a TailPod.
+const (
+	// TailLive says that its events are shown.
+	TailLive = "live"
+	// TailSilent says that it does not answer: it is of an older version, or can't be reached.
+	TailSilent = "silent"
+	// TailRefused says that it can't show what is asked for.
+	TailRefused = "refused"
+)
+
 // Bounds of a live view.
 const (
-	// TailRate is how many events a second, where nothing else is said.
+	// TailRate is how many events a second, where nothing else is said. Aggregators that share a queue share it out.
 	TailRate = 100
 	// TailMaxRate is how many events a second at most.
 	TailMaxRate = 1000

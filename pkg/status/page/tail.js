@@ -1,7 +1,7 @@
 // The live tail: events as they arrive, or on their way by a route or to an output. It asks for nothing until somebody starts
 // it, and sleeps while the page is hidden.
 
-import { append, fill, h, name, plain, set } from "./dom.js";
+import { append, fill, h, mark, name, plain, set } from "./dom.js";
 import { clock, number, otherClock, size } from "./format.js";
 
 const section = document.getElementById("tail");
@@ -22,6 +22,7 @@ const pause = h("button", { type: "button", class: "quiet", "aria-pressed": "fal
 const clear = h("button", { type: "button", class: "quiet" }, "Clear");
 const note = h("p", { class: "facts" });
 const state = h("p", { class: "facts" });
+const whose = h("p", { class: "facts" });
 const said = h("p", { class: "hidden", role: "status" });
 const list = h("ol", { class: "tailed" });
 const region = h("div", { class: "scroll tall", role: "region", "aria-label": "Events, the newest first", tabindex: "0" }, list);
@@ -33,6 +34,7 @@ let wanted = false; // somebody has started it
 let paused = false;
 let waiting = []; // events that are not in the list yet, the oldest first
 let counts = { shown: 0, missed: 0, passed: 0 };
+let pods = []; // aggregators of a group that are asked
 let problem = "";
 let tries = 0;
 let timer = 0;
@@ -76,7 +78,7 @@ function row(e) {
   const record = e.record === undefined ? "" : JSON.stringify(e.record);
   const [kind, word] = results[e.result] ?? ["", ""];
   const more = h("div", {});
-  const details = h("details", {}, h("summary", {}, h("time", { datetime: e.time, title: otherClock(ms) }, clock(ms)), " ", name(e.cluster, 60), " ", name(e.tag, 120), ` ${size(e.bytes)} `, word ? h("span", { class: "result " + kind }, e.output && e.at !== e.output ? [name(e.output, 60), ": "] : "", word + plain(because(e), 160), " ") : "", h("code", {}, plain(record, 240))), more);
+  const details = h("details", {}, h("summary", {}, h("time", { datetime: e.time, title: otherClock(ms) }, clock(ms)), " ", e.pod ? [h("span", { class: "pod" }, name(e.pod, 60)), " "] : "", name(e.cluster, 60), " ", name(e.tag, 120), ` ${size(e.bytes)} `, word ? h("span", { class: "result " + kind }, e.output && e.at !== e.output ? [name(e.output, 60), ": "] : "", word + plain(because(e), 160), " ") : "", h("code", {}, plain(record, 240))), more);
   details.addEventListener("toggle", () => {
     if (!details.open || more.firstChild) return;
     const way = [e.route ? ["by ", name(e.route)] : "", e.output ? [e.route ? " to " : "to ", name(e.output)] : "", e.target ? [", as ", name(e.target)] : "", e.joined ? `, ${e.joined} events joined` : ""];
@@ -108,6 +110,9 @@ function paint() {
 function tell() {
   const left = [counts.missed ? `${number(counts.missed)} more were not shown: over the bound, or faster than they are read` : "", counts.passed ? `${number(counts.passed)} came while this was paused and are not shown` : ""].filter(Boolean);
   set(state, problem || (!wanted ? (counts.shown ? "Stopped. " : "") : paused ? "Paused. " : counts.shown ? "Live. " : "Live: nothing has come yet. ") + (counts.shown ? `${number(counts.shown)} shown${list.children.length < counts.shown ? `, the newest ${list.children.length} are here` : ""}. ` : "") + left.join("; ") + (left.length ? "." : ""));
+  const live = pods.filter((p) => p.state === "live").map((p) => name(p.host, 60));
+  const silent = pods.filter((p) => p.state !== "live").map((p) => [" ", mark("warning"), " Nothing of ", name(p.host, 60), " is shown: ", p.state === "refused" ? plain(p.why, 300) : "it does not answer", "."]);
+  fill(whose, wanted && pods.length ? ["Events of ", live.map((p, i) => [i ? ", " : "", p]), ".", silent] : "");
   set(startStop, wanted ? "Stop" : "Start");
   pause.disabled = !wanted;
   pause.setAttribute("aria-pressed", String(paused));
@@ -117,6 +122,7 @@ function tell() {
 function take(kind, data) {
   tries = 0;
   if (kind === "missed") counts.missed += data.events;
+  else if (kind === "pods") pods = data.pods;
   else if (paused) counts.passed++;
   else {
     counts.shown++;
@@ -180,6 +186,7 @@ function stop() {
 function forget() {
   list.replaceChildren();
   waiting = [];
+  pods = [];
   counts = { shown: 0, missed: 0, passed: 0 };
 }
 
@@ -246,7 +253,7 @@ export function show(now) {
     return;
   }
   if (!form.isConnected) {
-    box.replaceChildren(form, note, state, said, region);
+    box.replaceChildren(form, note, whose, state, said, region);
     tell();
   }
   const s = page.state;

@@ -30,13 +30,18 @@ var ErrBusy = errors.New("as many live views are open as may be: close one")
 
 // Query says what a view shows.
 type Query struct {
-	At string // client.TailArrival, an output's name, or what Route was called
+	// At is client.TailArrival, an output's name, or what Route was called.
+	At string
+	// Pod is what is told of where events are; "": nothing.
+	Pod string
 	// Route is the one that events are on, routes[0]; "": that does not matter.
 	Route string
 	// Cluster may be "": all.
 	Cluster string
-	Tag     func(string) bool // nil: all
-	Grep    *regexp.Regexp    // that the record has to match; nil: all
+	// Tag reports whether a tag fits; nil: all do.
+	Tag func(string) bool
+	// Grep is what the record has to match; nil: nothing.
+	Grep *regexp.Regexp
 	// Records says that it may show them, once steps have taken out what they take out.
 	Records bool
 	// Values: it may show all else, records before that, what steps have changed, and destinations' own words.
@@ -49,7 +54,8 @@ type Query struct {
 
 // Hub gives events to views. Safe for concurrent use. The zero Hub is ready for use.
 type Hub struct {
-	watched atomic.Int32 // views; it is looked at first, without a lock
+	// watched counts views. It is looked at first, without a lock.
+	watched atomic.Int32
 
 	mu    sync.Mutex
 	views []*View
@@ -91,10 +97,7 @@ func (s *Shown) Event() client.TailEvent {
 
 // Open has events given to a view, until Close.
 func (h *Hub) Open(q Query) (*View, error) {
-	if q.Rate <= 0 {
-		q.Rate = client.TailRate
-	}
-	q.Rate = min(q.Rate, client.TailMaxRate)
+	q.Rate = bound(q.Rate)
 	q.Sample = max(q.Sample, 1)
 	v := &View{hub: h, query: q, events: make(chan Shown, buffered), enc: event.NewEncoder(event.Fields{})}
 	h.mu.Lock()
@@ -107,6 +110,33 @@ func (h *Hub) Open(q Query) (*View, error) {
 	h.watched.Store(int32(len(h.views)))
 	return v, nil
 }
+
+// bound returns how many events a second are shown where rate is asked for.
+func bound(rate int) int {
+	if rate <= 0 {
+		rate = client.TailRate
+	}
+	return min(rate, client.TailMaxRate)
+}
+
+// SetRate changes how many events a second are shown.
+func (v *View) SetRate(rate int) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.query.Rate = bound(rate)
+}
+
+// Pass shows an event that another aggregator has shown to a view of the same query, if there is room.
+func (v *View) Pass(e client.TailEvent) {
+	select {
+	case v.events <- Shown{event: e}:
+	default:
+		v.missed.Add(1)
+	}
+}
+
+// Miss counts events that fit and that another aggregator has not shown.
+func (v *View) Miss(n uint64) { v.missed.Add(n) }
 
 // Close ends the view.
 func (v *View) Close() {
@@ -211,7 +241,7 @@ func (v *View) render(ev *event.Event, through bool) (record []byte, fits bool) 
 // give shows ev. v.mu is held.
 func (v *View) give(ev *event.Event, record []byte, track *Track, fill func(*client.TailEvent)) {
 	t := client.TailEvent{
-		At: v.query.At, Time: timeOf(ev.Time), Cluster: ev.Chunk.Cluster, Tag: ev.DeliveredTag(),
+		At: v.query.At, Pod: v.query.Pod, Time: timeOf(ev.Time), Cluster: ev.Chunk.Cluster, Tag: ev.DeliveredTag(),
 		Bytes: len(ev.Record) + len(ev.Metadata), ID: string(ev.AppendID(nil)), Record: record,
 	}
 	fill(&t)
@@ -339,4 +369,10 @@ func (v *View) Skip(n int) {
 			v.missed.Add(1)
 		}
 	}
+}
+
+// Share returns what each of n aggregators shows of a rate that is asked for.
+func Share(rate, n int) int {
+	n = max(n, 1)
+	return (bound(rate) + n - 1) / n
 }

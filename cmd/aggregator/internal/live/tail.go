@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -37,6 +39,9 @@ As events arrive, nothing is taken out of them yet: their records are shown, and
 token or a user's password, also from the same machine; so are the values of what steps changed, records of events that
 steps dropped, and a destination's own words. It costs the server nothing while nobody looks, and never slows it: what
 is more than --rate a second, or is not read fast enough, is not shown, and is counted.
+
+Where aggregators share a queue on JetStream, events of all of them are shown, whichever is asked, each with the name of
+the host where it was. They share out --rate; --sample is of each.
 
 ` + flags.AskHelp,
 		Example: `  aggregator tail --cluster seoul-prod
@@ -88,6 +93,7 @@ func showTail(in io.Reader, out, notes io.Writer, asJSON bool, ended func() erro
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, maxTailLine)
 	kind := ""
+	var pods tailedPods
 	for lines.Scan() {
 		line := lines.Text()
 		if text, ok := strings.CutPrefix(line, "event: "); ok {
@@ -107,6 +113,11 @@ func showTail(in io.Reader, out, notes io.Writer, asJSON bool, ended func() erro
 			if err = json.Unmarshal([]byte(data), &m); err == nil {
 				_, err = fmt.Fprintf(notes, "%d more events were not shown\n", m.Events)
 			}
+		case "pods":
+			var p client.TailPods
+			if err = json.Unmarshal([]byte(data), &p); err == nil {
+				_, err = io.WriteString(notes, pods.news(p.Pods))
+			}
 		}
 		if err != nil {
 			return fmt.Errorf("show what the server sends: %w", err)
@@ -119,6 +130,44 @@ func showTail(in io.Reader, out, notes io.Writer, asJSON bool, ended func() erro
 		return fmt.Errorf("read what the server sends: %w", err)
 	}
 	return errors.New("the server has ended the live view")
+}
+
+// tailedPods are the aggregators whose events are shown, by name, as was told last.
+type tailedPods map[string]client.TailPod
+
+// news says in lines of text what is new about them.
+func (t *tailedPods) news(pods []client.TailPod) string {
+	var text strings.Builder
+	say := func(format string, args ...any) {
+		text.WriteString(safetext.Line(fmt.Sprintf(format, args...), ' ') + "\n")
+	}
+	was, first := *t, *t == nil
+	now := tailedPods{}
+	var live []string
+	for _, p := range pods {
+		now[p.Name] = p
+		switch {
+		case p.State == client.TailLive:
+			live = append(live, p.Host)
+			if !first && was[p.Name].State != p.State {
+				say("events of %s are shown too", p.Host)
+			}
+		case p == was[p.Name]:
+		case p.State == client.TailRefused:
+			say("no events of %s are shown: %s", p.Host, p.Why)
+		default:
+			say("no events of %s are shown: it does not answer", p.Host)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(was)) {
+		if _, there := now[name]; !there {
+			say("%s is gone", was[name].Host)
+		}
+	}
+	if *t = now; first {
+		return fmt.Sprintf("events of %s\n", safetext.Line(strings.Join(live, ", "), ' ')) + text.String()
+	}
+	return text.String()
 }
 
 // showTailed shows one event.
@@ -138,6 +187,9 @@ func showTailed(out io.Writer, data string, asJSON bool) error {
 // tailed returns an event as lines of text: the event, and under it what steps did to it.
 func tailed(t *client.TailEvent) string {
 	parts := []string{t.Time.Format(time.RFC3339Nano), t.Cluster, t.Tag, strconv.Itoa(t.Bytes) + " B"}
+	if t.Pod != "" {
+		parts = append(parts, "on "+t.Pod)
+	}
 	if t.Joined > 0 {
 		parts = append(parts, fmt.Sprintf("%d events joined", t.Joined))
 	}

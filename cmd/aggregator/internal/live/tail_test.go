@@ -46,11 +46,46 @@ func TestShowTail(t *testing.T) {
 	if lines := strings.Split(out.String(), "\n"); len(lines) != 3 || !strings.HasPrefix(lines[0], `{"at":"es",`) {
 		t.Errorf("as JSON: %q", out.String())
 	}
-	for _, broken := range []string{"event: event\ndata: {\n\n", "event: missed\ndata: x\n\n"} {
+	for _, broken := range []string{
+		"event: event\ndata: {\n\n", "event: missed\ndata: x\n\n", "event: pods\ndata: 1\n\n",
+	} {
 		if err := showTail(strings.NewReader(broken), &out, &notes, false, none); err == nil ||
 			!strings.Contains(err.Error(), "show what the server sends") {
 			t.Errorf("%q: %v", broken, err)
 		}
+	}
+}
+
+// Of aggregators that share a queue, each event says where it was, and the notes say whose are shown, when that
+// changes.
+func TestShowTailOfGroup(t *testing.T) {
+	pods := func(list string) string { return "event: pods\ndata: {\"pods\":[" + list + "]}\n\n" }
+	const a, b, c = `{"name":"1","host":"agg-a","state":"live"}`, `{"name":"2","host":"agg-b","state":"live"}`,
+		`{"name":"3","host":"agg-c","state":"silent"}`
+	stream := pods(a+","+c) + pods(a+","+b+","+c) + pods(a+","+strings.Replace(b, "live", "silent", 1)) +
+		pods(a+","+strings.Replace(b, `"live"`, `"refused","why":"no output is named es"`, 1)) + pods(a) +
+		"event: event\ndata: " +
+		`{"at":"arrival","pod":"agg-b","time":"2026-01-01T00:00:00Z","cluster":"a","tag":"t","bytes":12}` + "\n\n" +
+		pods(strings.Replace(a, "agg-a", `agg-\u001b[31m`, 1)+","+b)
+	var out, notes bytes.Buffer
+	ended := func() error { return context.Canceled }
+	if err := showTail(strings.NewReader(stream), &out, &notes, false, ended); err != nil {
+		t.Fatal(err)
+	}
+	if want := "2026-01-01T00:00:00Z  a  t  12 B  on agg-b\n"; out.String() != want {
+		t.Errorf("shown %q, want %q", out.String(), want)
+	}
+	const want = `events of agg-a
+no events of agg-c are shown: it does not answer
+events of agg-b are shown too
+no events of agg-b are shown: it does not answer
+agg-c is gone
+no events of agg-b are shown: no output is named es
+agg-b is gone
+events of agg-b are shown too
+`
+	if notes.String() != want {
+		t.Errorf("noted\n%s\nwant\n%s", notes.String(), want)
 	}
 }
 
