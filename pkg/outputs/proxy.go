@@ -143,22 +143,23 @@ func tunnel(conn net.Conn, proxy *url.URL, address string) error {
 		return &proxyError{proxy.Host, fmt.Errorf("ask for %s: %w", address, err)}
 	}
 	in := bufio.NewReaderSize(&headerReader{conn: conn, left: maxProxyHeader}, 1)
-	res, err := http.ReadResponse(in, req)
+	res, err := http.ReadResponse(in, req) //nolint:bodyclose // see below
 	if err != nil {
 		return &proxyError{proxy.Host, fmt.Errorf("no answer to the request for %s: %w", address, err)}
 	}
-	// An answer to CONNECT has no body where it is a success; otherwise the connection is closed.
-	_ = res.Body.Close()
+	// Its body is not read: after a success what follows is the server's, whatever lengths the header tells, and after
+	// a refusal the connection is closed.
 	switch {
+	case res.StatusCode/100 == 2:
+		return nil
 	case res.StatusCode == http.StatusProxyAuthRequired:
 		return &proxyError{proxy.Host, errors.New(
 			"it wants another login (407): set it in the URL, http://user:password@host:port",
 		)}
-	case res.StatusCode != http.StatusOK:
+	default:
 		return &proxyError{proxy.Host, fmt.Errorf("it answers the request for %s with %d %s: see what it lets through",
 			address, res.StatusCode, http.StatusText(res.StatusCode))}
 	}
-	return nil
 }
 
 // headerReader reads a byte at a time, so that nothing of what follows the header is taken, and no header without end.

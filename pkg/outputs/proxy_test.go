@@ -125,6 +125,11 @@ func TestDialThrough(t *testing.T) {
 		{"no proxy", "SSH-2.0-x\r\n\r\n", "no answer to the request"},
 		{"no end", "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 100_000), "has no end"},
 		{"what follows is the server's", "HTTP/1.1 200 OK\r\n\r\nhello", ""},
+		{"an old proxy", "HTTP/1.0 200 Connection established\r\n\r\nhello", ""},
+		{"lengths mean nothing", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello", ""},
+		{"nor do chunks", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nhello", ""},
+		{"another success", "HTTP/1.1 201 Created\r\n\r\nhello", ""},
+		{"a refusal with a body", "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 100000\r\n\r\nno", "502 Bad Gateway"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			address, came := answering(t, tc.answer)

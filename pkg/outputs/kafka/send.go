@@ -302,7 +302,13 @@ func (o *Output) settle(ctx context.Context, g *group, from, to int, errs map[*k
 		}
 		v := verdictOf(err)
 		g.reached = g.reached || v.answered
-		if v.halve && ctx.Err() == nil && (to-from > 1 || len(errs) > 1) && g.tried < maxSenseless {
+		switch {
+		case !v.halve || to-from == 1:
+		case ctx.Err() != nil:
+			// Which of them it is about is not known, and can't be found any more.
+			v.reason = outputs.ReasonServer
+		case v.reason == outputs.ReasonTooLarge || g.tried < maxSenseless:
+			// What is too large comes to an end by itself.
 			if n := len(halves); n > 0 && halves[n-1].to == i {
 				halves[n-1].to++
 			} else {
