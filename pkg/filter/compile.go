@@ -75,7 +75,7 @@ func functions() []string {
 	return []string{
 		"all", "none", "any", "one", "filter", "map", "find", "findIndex", "findLast", "findLastIndex", "count",
 		"groupBy", "sum",
-		"len", "type", "ceil", "floor", "round", "string",
+		"len", "type", "ceil", "floor", "round",
 		"trim", "trimPrefix", "trimSuffix", "upper", "lower", "split", "hasPrefix", "hasSuffix", "indexOf",
 		"lastIndexOf",
 		"first", "last", "get", "keys", "values", "now", "toBase64", "fromBase64",
@@ -94,6 +94,7 @@ func own() map[string]expr.Option {
 	add("replace", replace, new(func(string, string, string) string))
 	add(funcReplacePattern, patternReplacer(), new(func(string, string, string) string))
 	add(funcStrftime, timeFormatter(), new(func(time.Time, string) string), new(func(time.Time, string, string) string))
+	add("string", toText, new(func(any) string))
 	add("toJSON", toJSON, new(func(any) string))
 	add("fromJSON", fromJSON, new(func(string) any))
 	add(funcBase64, toBase64, new(func(any) any))

@@ -193,6 +193,15 @@ func toBase64(params ...any) (any, error) {
 	return nil, fmt.Errorf("%s has no bytes", kindOf(params[0]))
 }
 
+// toText is the function string: a value's text as placeholders have it, "" for what is missing.
+func toText(params ...any) (any, error) {
+	value, err := AppendValue(nil, params[0])
+	if err != nil {
+		return nil, err
+	}
+	return string(event.AppendText(nil, value)), nil
+}
+
 // toJSON renders a value as it is delivered.
 func toJSON(params ...any) (any, error) {
 	value, err := AppendValue(nil, params[0])

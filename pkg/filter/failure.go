@@ -31,7 +31,7 @@ func inPlainWords(text string) string {
 		{`interface conversion: interface \{\} is (.+), not ([^ ]+)`, "$1 where $2 is wanted"},
 		{`reflect: call of reflect\.Value\.\w+ on (\S+) Value`, "$1 is no list or map"},
 		{`reflect\.Value\.MapIndex: value of type (\S+) is not assignable to type string`, "$1 is no name of a field"},
-		{`invalid operation: (bool|float|int)\((\S+)\)`, "$2 where another kind of value is wanted"},
+		{`invalid operation: (?:bool|float|int)\(([^()]+)\)`, "$1 where another kind of value is wanted"},
 		{`type (time\.\w+) has no method`, "$1 has no method"},
 		{`strconv\.\w+: parsing .*: (.+)`, "$1"},
 		{`invalid operation: (\S+) ([-+*/<>=]+|\*\*) (\S+)( \(\d+:\d+\))?$`, "$2 is not for $1 and $3$4"},

@@ -1,6 +1,7 @@
 package modify
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"strconv"
@@ -61,6 +62,10 @@ func (s *step) converted(c *conversion, ev *filter.Event) error {
 }
 
 func appendConverted(dst, text []byte, to string) (out []byte, ok bool) {
+	if to != toString {
+		// Also a line end that an agent left there.
+		text = bytes.TrimSpace(text)
+	}
 	switch to {
 	case toInt:
 		if v, err := strconv.ParseInt(string(text), 10, 64); err == nil {

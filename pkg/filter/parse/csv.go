@@ -7,6 +7,7 @@ import (
 	"encoding/csv"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"unicode/utf8"
 )
@@ -69,6 +70,9 @@ func (f *csvFormat) parse(dst *fields, text []byte) error {
 	r.Comma, r.FieldsPerRecord, r.ReuseRecord = f.delimiter, -1, true
 	record, err := r.Read()
 	switch {
+	case errors.Is(err, io.EOF):
+		// Nothing stands in the line.
+		return errCSVColumns
 	case err != nil:
 		return errCSV
 	case len(record) != len(f.columns):

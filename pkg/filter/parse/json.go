@@ -1,6 +1,9 @@
 package parse
 
 import (
+	"bytes"
+	"strconv"
+
 	"github.com/seed-afc6a195/aggregator/internal/jsontext"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
@@ -60,7 +63,7 @@ func (j *jsonFormat) field(dst *fields, key []byte) (err error) {
 		case !ok:
 			return errJSON
 		case string(key) == dst.timeKey:
-			if dst.takeTime(literal) {
+			if dst.takeTime(plainNumber(literal)) {
 				return nil
 			}
 		case dst.typed(key):
@@ -74,4 +77,16 @@ func (j *jsonFormat) field(dst *fields, key []byte) (err error) {
 	dst.keyBytes(key)
 	dst.pairs, err = r.Value(dst.pairs, 1)
 	return err
+}
+
+// plainNumber returns a number without its exponent: Java has one in 1.700000000123E9, which times are not read with.
+func plainNumber(literal []byte) []byte {
+	if !bytes.ContainsAny(literal, "eE") {
+		return literal
+	}
+	v, err := strconv.ParseFloat(string(literal), 64)
+	if err != nil {
+		return literal
+	}
+	return strconv.AppendFloat(nil, v, 'f', -1, 64)
 }

@@ -179,6 +179,9 @@ func splitTag(text []byte) (ident, pid, message []byte) {
 		colon = len(word) - 1
 	}
 	switch {
+	case colon == 0 && len(word) == 1:
+		// Firewalls of Cisco have no ident.
+		return nil, nil, trimSpaces(rest)
 	case colon > 0:
 		return word[:colon], nil, trimSpaces(text[colon+1:])
 	case colon < 0 && more && len(word) > 0:

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"hash"
 	"slices"
-	"strconv"
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
@@ -146,9 +145,10 @@ func (s *Step) value(i int, fields [][]string, whole bool, depth int) (end int, 
 		s.hide(text, i, end)
 		return end, nil
 	case t == event.TypeInt && len(s.fields) > 0:
-		if v, rest, err := event.ReadInt(b); err == nil {
+		if rest, err := event.Skip(b); err == nil {
 			end = len(s.record) - len(rest)
-			s.hide(strconv.AppendInt(s.digits[:0], v, 10), i, end)
+			// Also of those that are over 63 bits.
+			s.hide(event.AppendText(s.digits[:0], b[:end-i]), i, end)
 			return end, nil
 		}
 	}

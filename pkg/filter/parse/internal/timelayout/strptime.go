@@ -1,9 +1,11 @@
 package timelayout
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // op reads one part of a time: a conversion's letter, or 0 and the byte that must stand there.
@@ -189,7 +191,19 @@ func (s *scanner) rfc3339() bool {
 		}
 	}
 	s.spaces()
-	return s.at == len(t) || s.offset()
+	return s.at == len(t) || s.offset() && s.zoneName()
+}
+
+// zoneName passes over what may follow an offset: the name of its zone in brackets, +01:00[Europe/Paris] (RFC 9557), as
+// Java writes it.
+func (s *scanner) zoneName() bool {
+	if !s.byte('[') {
+		return true
+	}
+	for s.at < len(s.text) && s.text[s.at] != ']' {
+		s.at++
+	}
+	return s.byte(']')
 }
 
 // pair returns the number of the two digits at t[i].
@@ -206,9 +220,21 @@ func (s *scanner) byte(c byte) bool {
 	return false
 }
 
+// spaces passes over blanks, also those that don't break a line: Java and Node.js write one before AM and PM.
 func (s *scanner) spaces() {
-	for s.at < len(s.text) && (s.text[s.at] == ' ' || s.text[s.at] == '\t') {
-		s.at++
+	for s.at < len(s.text) {
+		switch rest := s.text[s.at:]; {
+		case rest[0] == ' ' || rest[0] == '\t':
+			s.at++
+		case rest[0] < utf8.RuneSelf:
+			return
+		case bytes.HasPrefix(rest, []byte("\u00a0")):
+			s.at += len("\u00a0")
+		case bytes.HasPrefix(rest, []byte("\u202f")):
+			s.at += len("\u202f")
+		default:
+			return
+		}
 	}
 }
 
@@ -307,11 +333,11 @@ func (s *scanner) abbreviation() bool {
 	return true
 }
 
-// month3 reads a month's name, whole or its first three letters.
+// month3 reads a month's name, whole or its first letters: three, or "Sept" as Java has it in English.
 func (s *scanner) month3() (month int, ok bool) {
 	word := s.word()
 	for m := time.January; m <= time.December; m++ {
-		if IsName(word, m.String()) {
+		if IsName(word, m.String()) || m == time.September && string(word) == "Sept" {
 			return int(m), true
 		}
 	}

@@ -19,6 +19,8 @@ type Layout struct {
 	golang string
 	// clock says that golang has no part of a date.
 	clock bool
+	// zoned says that golang has an offset or a zone's name.
+	zoned bool
 	zone  *time.Location
 }
 
@@ -71,6 +73,7 @@ func New(format string, zone *time.Location) (Layout, error) {
 		l.kind, l.golang = goLayout, format
 		saturday, monday := time.Date(2001, 2, 3, 4, 5, 6, 7, time.UTC), time.Date(2012, 11, 12, 4, 5, 6, 7, time.UTC)
 		l.clock = saturday.Format(format) == monday.Format(format)
+		l.zoned = saturday.Format(format) != time.Date(2001, 2, 3, 4, 5, 6, 7, time.FixedZone("X", 3600)).Format(format)
 		if a, b := time.Unix(0, 0), time.Unix(1e9, 123456789); a.Format(format) == b.Format(format) {
 			return l, fmt.Errorf("%q is no format of times (write strptime like %%Y-%%m-%%d %%H:%%M:%%S, "+
 				"a Go layout like 2006-01-02 15:04:05, unix, unix_ms or rfc3339)", format)
@@ -119,11 +122,11 @@ func (l *Layout) Parse(text []byte, received event.Time) (event.Time, bool) {
 		if err != nil {
 			return event.Time{}, false
 		}
-		if t.Year() == 0 {
-			// The layout has none.
+		if t.Year() == 0 || !l.zoned {
+			// In a layout without a year it is 0.
 			s := scanner{
-				month: int(t.Month()), day: t.Day(), hour: t.Hour(), minute: t.Minute(), second: t.Second(),
-				nsec: t.Nanosecond(),
+				year: t.Year(), month: int(t.Month()), day: t.Day(),
+				hour: t.Hour(), minute: t.Minute(), second: t.Second(), nsec: t.Nanosecond(),
 			}
 			if l.clock {
 				s.month, s.day = 0, 0
@@ -266,7 +269,7 @@ func (s *scanner) time(zone *time.Location, received event.Time) (event.Time, bo
 	s.second = min(s.second, 59)
 	if s.year > 0 {
 		month, day := s.monthDay(s.year)
-		sec, ok := s.on(zone, s.year, month, day)
+		sec, ok := s.on(zone, s.year, month, day, received)
 		if !ok {
 			return event.Time{}, false
 		}
@@ -279,7 +282,7 @@ func (s *scanner) time(zone *time.Location, received event.Time) (event.Time, bo
 	now := time.Unix(received.Sec, 0).In(zone)
 	for year := now.Year() + 1; year > now.Year()-9; year-- {
 		month, day := s.monthDay(year)
-		if sec, ok := s.on(zone, year, month, day); ok && sec <= received.Sec+maxAhead {
+		if sec, ok := s.on(zone, year, month, day, received); ok && sec <= received.Sec+maxAhead {
 			return inRange(sec, s.nsec)
 		}
 	}
@@ -299,16 +302,43 @@ func (s *scanner) monthDay(year int) (month, day int) {
 	return month, day
 }
 
-// on returns the seconds from 1970 to the clock's time of a day.
-func (s *scanner) on(zone *time.Location, year, month, day int) (sec int64, ok bool) {
-	sec, ok = secondsOf(year, month, day, s.hour, s.minute, s.second)
-	if s.zoned {
-		return sec - int64(s.east), ok
+// on returns the seconds from 1970 to the clock's time of a day, as close to received as can be.
+func (s *scanner) on(zone *time.Location, year, month, day int, received event.Time) (sec int64, ok bool) {
+	clock, ok := secondsOf(year, month, day, s.hour, s.minute, s.second)
+	switch {
+	case s.zoned:
+		return clock - int64(s.east), ok
+	case zone == time.UTC || !ok:
+		return clock, ok
 	}
-	if zone != time.UTC && ok {
-		sec = time.Date(year, time.Month(month), day, s.hour, s.minute, s.second, 0, zone).Unix()
+	t := time.Date(year, time.Month(month), day, s.hour, s.minute, s.second, 0, zone)
+	sec = t.Unix()
+	// Where clocks were put back an hour comes twice: once before the change of the offset, and once after it.
+	before, after := t.ZoneBounds()
+	if !before.IsZero() {
+		if first := clock - offsetOf(before.Add(-1)); first < before.Unix() {
+			sec = nearer(sec, first, received)
+		}
 	}
-	return sec, ok
+	if !after.IsZero() {
+		if second := clock - offsetOf(after); second >= after.Unix() {
+			sec = nearer(sec, second, received)
+		}
+	}
+	return sec, true
+}
+
+func offsetOf(t time.Time) int64 {
+	_, offset := t.Zone()
+	return int64(offset)
+}
+
+// nearer returns the one of two times that is nearer to received.
+func nearer(one, other int64, received event.Time) int64 {
+	if max(one-received.Sec, received.Sec-one) <= max(other-received.Sec, received.Sec-other) {
+		return one
+	}
+	return other
 }
 
 // nearest returns the time of the day that is nearest to received, of all days or of those with the number
@@ -328,7 +358,7 @@ func (s *scanner) nearest(zone *time.Location, received event.Time) (event.Time,
 			first := time.Date(now.Year(), now.Month()+time.Month(step), 1, 0, 0, 0, 0, zone)
 			year, month, number = first.Year(), first.Month(), s.day
 		}
-		sec, ok := s.on(zone, year, int(month), number)
+		sec, ok := s.on(zone, year, int(month), number, received)
 		if far := max(sec-received.Sec, received.Sec-sec); ok && (!found || far < least) {
 			best, least, found = sec, far, true
 		}
