@@ -19,9 +19,9 @@ func TestTypes_Texts(t *testing.T) {
 			"0.1234567890123456789": `0.12345678901234568`,
 		},
 		"bool": {
-			"true": `true`, "TRUE": `true`, "True ": `true`, "yes": `true`, "1": `true`, "false": `false`, 
+			"true": `true`, "TRUE": `true`, "True ": `true`, "yes": `true`, "1": `true`, "false": `false`,
 			"no": `false`,
-			"0": `false`, "on": `false`, "t": `false`, "": `null`, "-": `null`, "2": `false`,
+			"0":  `false`, "on": `false`, "t": `false`, "": `null`, "-": `null`, "2": `false`,
 		},
 		"hex": {
 			"ff": `255`, "0xFF": `255`, "0Xff": `255`, "ffffffffffffffff": `18446744073709551615`, "-1": `-1`,
