@@ -344,9 +344,9 @@ func (q *Queue) counted(ctx context.Context, s *sealed) {
 	}
 }
 
-// claim finds out which of the messages that were sent more than once, and there before, this process has stored itself:
-// another one may have got the same from an agent meanwhile. Those that the stream does not have any more are taken for
-// the other one's: what nobody has counted is found, see package account, and what two have is missing.
+// claim finds out which of the messages that were sent more than once, and there before, this process has stored
+// itself: another one may have got the same from an agent meanwhile. Those that the stream does not have any more are
+// taken for the other one's: what nobody has counted is found, see package account, and what two have is missing.
 func (q *Queue) claim(ctx context.Context, messages []*publish.Message) {
 	var doubtful []*publish.Message
 	for _, m := range messages {

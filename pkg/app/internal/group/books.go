@@ -91,8 +91,8 @@ func unsettled(self string, peers []peer, now time.Time) bool {
 	})
 }
 
-// watch notes which pods there are. The accounts are to be closed after the start, after a pod has fallen silent without
-// having ended in good order, after one is not remembered any more, and after one was not ready.
+// watch notes which pods there are. The accounts are to be closed after the start, after a pod has fallen silent
+// without having ended in good order, after one is not remembered any more, and after one was not ready.
 func (b *Books) watch(self string, peers []peer) {
 	if !b.begun {
 		b.begun, b.due, b.killed = true, true, true
@@ -118,9 +118,9 @@ func (b *Books) watch(self string, peers []peer) {
 	b.known = now
 }
 
-// close enters what is left over; found is buffer.Audit.Found. That more was settled than was told is believed of pods that
-// were killed, and where the servers had counted too much as found: what is missing otherwise is a mistake, and stays
-// one.
+// close enters what is left over; found is buffer.Audit.Found. That more was settled than was told is believed of pods
+// that were killed, and where the servers had counted too much as found: what is missing otherwise is a mistake, and
+// stays one.
 func (b *Books) close(all map[account]figures, found int64) {
 	entries := map[account]int64{}
 	for a, f := range all {

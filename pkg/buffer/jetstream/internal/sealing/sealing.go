@@ -77,7 +77,8 @@ func Digest(parts []event.Part, filtered bool, entries []byte) string {
 }
 
 // Cut calls yield for entries in pieces of at most so many bytes, with the number of events in each; an event that is
-// larger is a piece of its own. Events of a group have its begin and end in each piece. What is yielded is to be copied.
+// larger is a piece of its own. Events of a group have its begin and end in each piece. What is yielded is to be
+// copied.
 func Cut(entries []byte, most int, yield func(piece []byte, events int)) error {
 	var e event.Entry
 	var group []byte
