@@ -21,14 +21,15 @@ func Update() bool { return os.Getenv("UPDATE_GOLDEN") != "" }
 // Case is an example: a piece of an old configuration, and what becomes of it. Neither has a backquote.
 type Case struct{ Name, Old, New string }
 
-// Run holds that translate makes of each piece what its case says. With UPDATE_GOLDEN=1 that is written into the file of the
-// test, whose cases are then raw strings.
+// Run holds that translate makes of each piece what its case says. With UPDATE_GOLDEN=1 that is written into the file of
+// the test, whose cases are then raw strings.
 func Run(t *testing.T, cases []Case, translate func(t *testing.T, old string) string) {
 	t.Helper()
 	_, file, _, _ := runtime.Caller(1)
 	for _, c := range cases {
 		t.Run(c.Name, func(t *testing.T) {
 			got := strings.TrimSpace(translate(t, strings.TrimPrefix(c.Old, "\n")))
+			got = strings.ReplaceAll(got, "`", "'")
 			switch {
 			case got == strings.TrimSpace(c.New):
 			case Update():
@@ -116,7 +117,7 @@ func wrap(line string) string {
 	var b strings.Builder
 	for len(line) > widest {
 		at := strings.LastIndexByte(line[:widest], ' ')
-		if at < widest/2 {
+		if at < widest/8 {
 			break
 		}
 		b.WriteString(line[:at] + "\n")

@@ -31,6 +31,18 @@ func (m Map) With(key string, value any) Map {
 	return append(m, Pair{Key: key, Value: value})
 }
 
+// Add returns m with one more value of a key, which may have several.
+func (m Map) Add(key string, value any) Map {
+	switch had := m.Get(key).(type) {
+	case nil:
+		return m.With(key, value)
+	case []any:
+		return m.With(key, append(had, value))
+	default:
+		return m.With(key, []any{had, value})
+	}
+}
+
 // Without returns m without some of its keys.
 func (m Map) Without(keys ...string) Map {
 	return slices.DeleteFunc(slices.Clone(m), func(p Pair) bool { return slices.Contains(keys, p.Key) })

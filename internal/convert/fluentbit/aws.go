@@ -1,6 +1,7 @@
 package fluentbit
 
 import (
+	"path"
 	"regexp"
 	"strings"
 
@@ -15,11 +16,28 @@ func (c *converter) aws(r *settings.Reader, o *flow.Output) {
 	destination.Region(r, o, "region")
 	destination.Endpoint(r, o, "endpoint")
 	destination.Role(r, o, "role_arn", "external_id")
+	if r.Has("profile") {
+		r.Say("profile", "credentials come from the environment, a profile, IRSA or the instance",
+			"set AWS_PROFILE for the aggregator")
+	}
+	if r.Has("sts_endpoint") {
+		r.Say("sts_endpoint", "STS is found by its region", "set AWS_ENDPOINT_URL_STS for another one")
+	}
 	if key, ok := r.Plain("log_key"); ok && o.Type != "cloudwatch_logs" {
 		if path, isPath := accessor(key); isPath {
 			o.Settings = o.Settings.With("message", ruby.Path(path))
 		}
 	}
+}
+
+// must returns what a key says that has to be there.
+func (c *converter) must(r *settings.Reader, key string) string {
+	text, ok := r.Text(key)
+	if !ok {
+		r.Notes.Lose(r.At, r.Title, "it has no "+key, "write one")
+		return "missing"
+	}
+	return text
 }
 
 func (c *converter) records(r *settings.Reader, o *flow.Output) {
@@ -42,15 +60,13 @@ func (c *converter) records(r *settings.Reader, o *flow.Output) {
 func (c *converter) firehose(r *settings.Reader, o *flow.Output) {
 	o.Type = "firehose"
 	c.records(r, o)
-	name, _ := r.Text("delivery_stream")
-	o.Settings = o.Settings.With("delivery_stream", name)
+	o.Settings = o.Settings.With("delivery_stream", c.must(r, "delivery_stream"))
 }
 
 func (c *converter) kinesis(r *settings.Reader, o *flow.Output) {
 	o.Type = "kinesis"
 	c.records(r, o)
-	name, _ := r.Text("stream")
-	o.Settings = o.Settings.With("stream", name)
+	o.Settings = o.Settings.With("stream", c.must(r, "stream"))
 	key := "random"
 	if text, ok := r.Plain("partition_key"); ok {
 		if path, ok := accessor(text); ok {
@@ -68,8 +84,10 @@ func (c *converter) cloudwatch(r *settings.Reader, o *flow.Output) {
 	if def, ok := r.Plain("default_log_group_name"); ok {
 		group = withDefault(group, def)
 	}
-	if template, ok := c.named(r, "log_group_template"); ok {
-		group = withDefault(template, group)
+	group = c.ofTemplate(r, "log_group_template", group)
+	if group == "" {
+		r.Notes.Lose(r.At, r.Title, "it says no log_group_name", "write log_group")
+		group = "missing"
 	}
 	o.Settings = o.Settings.With("log_group", group)
 	stream, ok := c.named(r, "log_stream_name")
@@ -79,8 +97,10 @@ func (c *converter) cloudwatch(r *settings.Reader, o *flow.Output) {
 	if prefix, has := c.named(r, "log_stream_prefix"); has && !ok {
 		stream = prefix + "{tag}"
 	}
-	if template, ok := c.named(r, "log_stream_template"); ok {
-		stream = withDefault(template, stream)
+	stream = c.ofTemplate(r, "log_stream_template", stream)
+	if stream == "" {
+		r.Notes.Lose(r.At, r.Title, "it says neither log_stream_name nor log_stream_prefix", "write log_stream")
+		stream = "{tag}"
 	}
 	o.Settings = o.Settings.With("log_stream", stream)
 	o.Settings = o.Settings.With("auto_create", r.Bool("auto_create_group", false))
@@ -108,7 +128,21 @@ func (c *converter) cloudwatch(r *settings.Reader, o *flow.Output) {
 	fields(o, "", "")
 }
 
-// withDefault is not known of templates whose fields may be missing: their names then stand for nothing.
+// ofTemplate returns the name that a template makes, and usual where there is none. Of a template that is more than one
+// field, events without its fields have no name here.
+func (c *converter) ofTemplate(r *settings.Reader, key, usual string) string {
+	template, ok := c.named(r, key)
+	if !ok {
+		return usual
+	}
+	name := withDefault(template, usual)
+	if name == template && strings.Contains(name, "{record") && usual != "" {
+		r.Say(key, "events without its fields don't go to "+usual, "write what stands for a field: {record.a|none}")
+	}
+	return name
+}
+
+// withDefault adds what stands for a field that is missing to a template that is one.
 func withDefault(template, def string) string {
 	if m := regexp.MustCompile(`^\{(record\.[^}|]+)\}$`).FindStringSubmatch(template); m != nil && def != "" &&
 		!strings.ContainsAny(def, "{%") {
@@ -120,26 +154,8 @@ func withDefault(template, def string) string {
 func (c *converter) s3(r *settings.Reader, o *flow.Output) {
 	o.Type = "s3"
 	c.aws(r, o)
-	bucket, _ := r.Text("bucket")
-	o.Settings = o.Settings.With("bucket", bucket)
-	key, ok := r.Mapped("s3_key_format", func(text string) string {
-		text = regexp.MustCompile(`\$(?:UUID|INDEX)`).ReplaceAllString(text, "")
-		return nameTemplate(text)
-	})
-	if !ok {
-		key = "fluent-bit-logs/{tag}/%Y/%m/%d/%H_%M_%S"
-	}
-	key = strings.TrimPrefix(key, "/")
-	if i := strings.LastIndexByte(key, '/'); i >= 0 {
-		if i < len(key)-1 {
-			r.Notes.Say(r.At, r.Title+" s3_key_format",
-				"what is behind the last / of an object's name, a time and a number, is the aggregator's own", "")
-		}
-		key = key[:i+1]
-	} else {
-		key = "{tag}/"
-	}
-	o.Settings = o.Settings.With("key", key)
+	o.Settings = o.Settings.With("bucket", c.must(r, "bucket"))
+	o.Settings = o.Settings.With("key", c.s3Key(r))
 	compress, _ := r.Plain("compression")
 	switch compress {
 	case "gzip", "zstd":
@@ -176,12 +192,31 @@ func (c *converter) s3(r *settings.Reader, o *flow.Output) {
 	if d := r.Text0("s3_key_format_tag_delimiters"); d != "" && d != "." {
 		r.Lose("s3_key_format_tag_delimiters", "tags are cut at dots alone", "look at {tag[…]} in key")
 	}
-	time, ok := r.Text("json_date_key")
+	c.date(r, o, "json_date_key", "date", "json_date_format", "iso8601")
+}
+
+// s3Key reads the format of an object's name: $INDEX is {index}, and what is behind it is the aggregator's own. Without
+// it all behind the last / is, which would make an object for each second of events.
+func (c *converter) s3Key(r *settings.Reader) string {
+	const mark = "\x00"
+	key, ok := r.Mapped("s3_key_format", func(text string) string {
+		text = strings.NewReplacer("$UUID", "", "$INDEX", mark).Replace(text)
+		return strings.ReplaceAll(nameTemplate(text), mark, "{index}")
+	})
 	if !ok {
-		time = "date"
+		return "fluent-bit-logs/{tag}/%Y/%m/%d/%H/"
 	}
-	if strings.EqualFold(time, "false") {
-		time = ""
+	key = strings.TrimPrefix(key, "/")
+	if before, _, found := strings.Cut(key, "{index}"); found {
+		return before + "{index}"
 	}
-	fields(o, time, "")
+	dir, name := path.Split(key)
+	if name != "" {
+		r.Notes.Say(r.At, r.Title+" s3_key_format",
+			"what is behind the last / of an object's name, a time and a number, is the aggregator's own", "")
+	}
+	if dir == "" {
+		return "{tag}/"
+	}
+	return dir
 }

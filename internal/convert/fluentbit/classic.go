@@ -45,7 +45,33 @@ func Parse(files *syntax.Files, path string) (*File, error) {
 	if err := r.file(path, syntax.Place{File: path}); err != nil {
 		return r.out, err
 	}
+	if err := r.parsersFiles(path); err != nil {
+		return r.out, err
+	}
 	return r.out, r.upstreams(path)
+}
+
+// parsersFiles reads the files with parsers that [SERVICE] names, where they are there. Those of others, which are
+// named as well, are read once.
+func (r *reader) parsersFiles(from string) error {
+	for _, s := range slices.Clone(r.out.Sections) {
+		for _, e := range s.Entries {
+			name, plain := e.Value.Plain()
+			if s.Name != "service" || e.Key != "parsers_file" || !plain {
+				continue
+			}
+			paths := r.files.Match(name, filepath.Dir(from))
+			if len(paths) == 0 {
+				paths = r.files.Match(filepath.Base(name), filepath.Dir(from))
+			}
+			for _, path := range paths {
+				if err := r.file(path, e.At); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
 }
 
 type reader struct {

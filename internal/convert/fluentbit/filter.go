@@ -135,18 +135,11 @@ func (c *converter) pattern(r *settings.Reader, v syntax.Value, text string) (st
 	return re, true
 }
 
-func addTo(m flow.Map, key string, value any) flow.Map {
-	switch had := m.Get(key).(type) {
-	case nil:
-		return m.With(key, value)
-	case []any:
-		return m.With(key, append(had, value))
-	default:
-		return m.With(key, []any{had, value})
-	}
-}
-
-func (c *converter) grep(r *settings.Reader) []flow.Step {
+// grep reads grep. There, an expression takes nothing of events without the field; here, that is an empty text.
+func (c *converter) grep(r *settings.Reader) (steps []flow.Step) {
+	op, _ := r.Plain("logical_op")
+	op = strings.ToLower(op)
+	joined := op == "or" || op == "and"
 	var include, exclude flow.Map
 	for _, e := range r.Entries {
 		if e.Key != "regex" && e.Key != "exclude" {
@@ -160,25 +153,36 @@ func (c *converter) grep(r *settings.Reader) []flow.Step {
 				"write a step grep by hand")
 			continue
 		}
-		to := &include
-		if e.Key == "exclude" {
-			to = &exclude
+		keep := e.Key == "regex"
+		if inner, negative := dialect.Negative(text); negative && !joined {
+			text, keep = inner, !keep
 		}
-		if inner, negative := dialect.Negative(text); negative {
-			text = inner
-			if to == &include {
-				to = &exclude
-			} else {
-				to = &include
-			}
+		re, ok := c.pattern(r, e.Value, text)
+		if !ok {
+			continue
 		}
-		if re, ok := c.pattern(r, e.Value, text); ok {
-			*to = addTo(*to, ruby.Path(path), flow.Literal(re))
+		// What pattern returned is an expression.
+		empty, _ := regexp.MatchString(re, "")
+		field, access := ruby.Path(path), ruby.Field(path)
+		one := flow.Map{{Key: field, Value: flow.Literal(re)}}
+		switch {
+		case !joined && e.Key == "exclude" && empty != keep:
+			what := map[bool]string{true: "include", false: "exclude"}[keep]
+			steps = append(steps, flow.Step{
+				Kind: "grep", Body: flow.Map{{Key: what, Value: one}}, When: access + " != nil",
+			})
+			continue
+		case !joined && e.Key == "regex" && empty == keep:
+			steps = append(steps, flow.Step{Kind: "expr", Body: flow.Map{{Key: "drop", Value: access + " == nil"}}})
+		}
+		if keep {
+			include = include.Add(field, flow.Literal(re))
+		} else {
+			exclude = exclude.Add(field, flow.Literal(re))
 		}
 	}
-	op, _ := r.Plain("logical_op")
 	names := [2]string{"include", "exclude"}
-	switch strings.ToLower(op) {
+	switch op {
 	case "or":
 		names[0] = "include_any"
 	case "and":
@@ -192,9 +196,9 @@ func (c *converter) grep(r *settings.Reader) []flow.Step {
 		body = body.With(names[1], exclude)
 	}
 	if body == nil {
-		return nil
+		return steps
 	}
-	return []flow.Step{{Kind: "grep", Body: body}}
+	return append([]flow.Step{{Kind: "grep", Body: body}}, steps...)
 }
 
 // text writes a value with its variables as a template that has no placeholders, without the key cut in front of it and

@@ -15,7 +15,8 @@ func TestFilters(t *testing.T) {
   Regex $a['b'] ^x
   Exclude log ^(?!ok)
 `, New: `
-grep: {include: {a.b: "^x", log: "^(?:ok)"}}
+grep: {include: {a.b: "^x"}}
+grep: {include: {log: "^(?:ok)"}} when record.log != nil
 `},
 		{Name: "grep, or", Old: `
 [FILTER]

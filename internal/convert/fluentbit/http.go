@@ -1,6 +1,7 @@
 package fluentbit
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/seed-afc6a195/aggregator/internal/convert/destination"
@@ -40,7 +41,7 @@ func (c *converter) http(r *settings.Reader, o *flow.Output) {
 	}
 	format, _ := r.Plain("format")
 	switch format = strings.ToLower(format); format {
-	case "json", "":
+	case "json":
 		destination.Body(o, destination.Array, "")
 	case "json_lines", "json_stream":
 		destination.Body(o, destination.Lines, "")
@@ -49,7 +50,8 @@ func (c *converter) http(r *settings.Reader, o *flow.Output) {
 		}
 		r.Say("format", "a line ends behind each object", "")
 	default:
-		r.Lose("format", "requests are JSON, not "+format, "change what reads them, or write body: text")
+		r.Lose("format", "requests are JSON, not "+cmp.Or(format, "msgpack"),
+			"change what reads them, or write body: text")
 		destination.Body(o, destination.Array, "")
 	}
 	switch method, _ := r.Plain("http_method"); strings.ToUpper(method) {
@@ -70,7 +72,7 @@ func (c *converter) http(r *settings.Reader, o *flow.Output) {
 	}
 	destination.Login(r, o, "http_user", "http_passwd")
 	if token, ok := r.Secret("http_bearer_token", o.Name+"-token"); ok {
-		o.Settings = o.Settings.With("bearer_token", token)
+		destination.Bearer(r, o, token)
 	}
 	c.oauth2(r, o)
 	if r.Bool("aws_auth", false) {
@@ -163,6 +165,9 @@ func (c *converter) date(r *settings.Reader, o *flow.Output, key, usualKey, form
 		"java_sql_timestamp": `strftime(time, "%Y-%m-%d %H:%M:%S.") + strftime(time, "%N")[:6]`,
 	}[strings.ToLower(how)]
 	if code == "" {
+		if !strings.HasPrefix(strings.ToLower(how), "iso8601") {
+			r.Lose(format, "the time is written as RFC 3339, not as "+how, "set the field by expr: strftime(time, …)")
+		}
 		fields(o, name, "")
 		return
 	}

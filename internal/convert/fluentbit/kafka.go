@@ -33,16 +33,20 @@ func (c *converter) kafka(r *settings.Reader, o *flow.Output) {
 	} else if key, has := r.Text("message_key"); has {
 		o.Settings = o.Settings.With("key", key)
 	}
-	if format, has := r.Plain("format"); has && format != "json" {
+	switch format, _ := r.Plain("format"); strings.ToLower(format) {
+	case "", "json":
+	case "raw":
+		if key, has := r.Plain("raw_log_key"); has {
+			if path, isPath := accessor(key); isPath {
+				o.Settings = o.Settings.With("message", ruby.Path(path))
+			}
+		}
+	default:
 		r.Lose("format", "records are one JSON object each, not "+format, "change what reads them")
 	}
 	c.rdkafka(r, o)
-	time, has := r.Text("timestamp_key")
-	if !has {
-		time = "@timestamp"
-	}
-	fields(o, time, "")
-	r.Ignore("timestamp_format", "queue_full_retries", "dynamic_topic", "client_id", "group_id", "raw_log_key")
+	c.date(r, o, "timestamp_key", "@timestamp", "timestamp_format", "double")
+	r.Ignore("queue_full_retries", "dynamic_topic", "client_id", "group_id", "raw_log_key")
 }
 
 // rdkafka reads rdkafka.*.

@@ -1,6 +1,7 @@
 package fluentbit
 
 import (
+	"regexp"
 	"strings"
 
 	"github.com/seed-afc6a195/aggregator/internal/convert/destination"
@@ -32,7 +33,7 @@ func (c *converter) loki(r *settings.Reader, o *flow.Output) {
 	destination.Login(r, o, "http_user", "http_passwd")
 	destination.HeaderLines(r, o, "header")
 	if token, ok := r.Secret("bearer_token", o.Name+"-token"); ok {
-		o.Settings = o.Settings.With("bearer_token", token)
+		destination.Bearer(r, o, token)
 	}
 	tenant, ok := r.Text("tenant_id")
 	if key, has := r.Plain("tenant_id_key"); has {
@@ -65,17 +66,17 @@ func (c *converter) loki(r *settings.Reader, o *flow.Output) {
 	if r.Has("label_map_path") {
 		r.Lose("label_map_path", "the file is not read", "write its labels into labels")
 	}
-	var remove []any
+	var remove []string
 	for _, v := range r.All("remove_keys") {
 		for key := range strings.SplitSeq(v.Shown(), ",") {
 			if path, ok := accessor(key); ok {
 				remove = append(remove, ruby.Path(path))
+			} else {
+				r.Lose("remove_keys", "the field "+strings.TrimSpace(key)+" can't be read", "write a step modify")
 			}
 		}
 	}
-	if remove != nil {
-		o.Steps = append(o.Steps, flow.Step{Kind: "modify", Body: flow.Map{{Key: "remove", Value: remove}}})
-	}
+	destination.Remove(r, o, "remove_keys", remove)
 	if format, ok := r.Plain("line_format"); ok && format != "json" {
 		r.Say("line_format", "a line is JSON, not key=value", "message: log sends one field alone")
 	}
@@ -106,7 +107,8 @@ func lokiLabels(r *settings.Reader, key string) (labels flow.Map) {
 				continue
 			}
 			if !found {
-				name = path[len(path)-1]
+				// There, such a label has the names of all maps on the way.
+				name = regexp.MustCompile(`[^A-Za-z0-9_]`).ReplaceAllString(strings.Join(path, "_"), "_")
 			}
 			labels = labels.With(name, ruby.PlaceholderOf(ruby.Path(path)+"|none"))
 		}

@@ -77,11 +77,35 @@ func (c *converter) modify(r *settings.Reader) []flow.Step {
 		if len(conditions) > 1 {
 			when = "(" + strings.Join(conditions, ") and (") + ")"
 		}
-		for i := range ch.steps {
-			ch.steps[i].When = flow.Expression(when)
-		}
+		return onlyWhen(ch.steps, when)
 	}
 	return ch.steps
+}
+
+// onlyWhen makes steps for events of a condition alone. Of several, the first may change what it is about: then it is
+// found before them all.
+func onlyWhen(steps []flow.Step, code string) []flow.Step {
+	const found = "_when"
+	several := len(steps) > 1
+	if several {
+		steps = append([]flow.Step{{Kind: "expr", Body: flow.Map{{
+			Key: "set", Value: flow.Map{{Key: found, Value: flow.Expression(code)}},
+		}}}}, steps...)
+		code = "record." + found + " == true"
+	}
+	for i := range steps {
+		switch own := steps[i].When; {
+		case several && i == 0:
+		case own != "":
+			steps[i].When = flow.Expression("(" + own + ") and (" + code + ")")
+		default:
+			steps[i].When = flow.Expression(code)
+		}
+	}
+	if several {
+		steps = append(steps, flow.Step{Kind: "modify", Body: flow.Map{{Key: "remove", Value: []any{found}}}})
+	}
+	return steps
 }
 
 // change adds one line of a modify filter; false where there is no such change.

@@ -79,7 +79,7 @@ func (c *converter) common(r *settings.Reader, o *flow.Output) {
 	}
 	r.Ignore("extra_user_agent", "tls", "tls.verify", "storage.type", "mem_buf_limit", "buffer_size", "time_key_format",
 		"buffer_chunk_size", "trace_output", "trace_error", "json_date_key", "json_date_format", "format",
-		"auto_retry_requests", "sts_endpoint", "profile", "http2")
+		"auto_retry_requests", "http2")
 	if n, ok := r.Int("workers"); ok && n > 0 {
 		o.Settings = o.Settings.With("workers", n)
 	}
@@ -219,6 +219,17 @@ func (c *converter) elasticsearch(r *settings.Reader, o *flow.Output) {
 	if !ok {
 		time = "@timestamp"
 	}
+	if format, has := r.Plain("time_key_format"); has && !strings.HasPrefix(format, "%Y-%m-%dT%H:%M:%S") {
+		r.Lose("time_key_format", "the time is written as RFC 3339",
+			`set the field by expr: strftime(time, "`+format+`")`)
+	}
+	if r.Bool("current_time_index", false) {
+		r.Say("current_time_index", "names have the event's time, not the one at which it is sent", "")
+	}
+	if r.Has("aws_profile") || r.Has("aws_sts_endpoint") {
+		r.Say("aws_profile", "credentials come from the environment, a profile, IRSA or the instance",
+			"set AWS_PROFILE or AWS_ENDPOINT_URL_STS for the aggregator")
+	}
 	tag := ""
 	if r.Bool("include_tag_key", false) {
 		tag = "_flb-key"
@@ -272,6 +283,8 @@ func (c *converter) index(r *settings.Reader, o *flow.Output) {
 	if key, ok := r.Plain("id_key"); ok {
 		if path, ok := accessor(key); ok {
 			o.Settings = o.Settings.With("id", ruby.Placeholder(path))
+		} else {
+			r.Lose("id_key", "the field can't be read", "write id by hand, as {record.…}")
 		}
 	}
 	switch op, _ := r.Plain("write_operation"); strings.ToLower(op) {

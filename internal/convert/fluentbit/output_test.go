@@ -177,7 +177,7 @@ structured_metadata e=$f
 loki
   url: "http://h:3100"
   tenant: "{record.u|t}"
-  labels: {job: "x", b: "{record.a.b|none}", c: "{record.c|none}"}
+  labels: {job: "x", a_b: "{record.a.b|none}", c: "{record.c|none}"}
   structured_metadata: {e: "{record.f|none}"}
   fields: {time: "", tag: "", cluster: ""}
 modify: {remove: ["d"]}
@@ -199,7 +199,8 @@ kafka
   key: "{record.k}"
   compression: "lz4"
   tls: {}
-  fields: {time: "@timestamp", tag: "", cluster: ""}
+  fields: {time: "", tag: "", cluster: ""}
+expr: {set: {@timestamp: "float(time.UnixMicro()) / 1000000"}}
 lost: [OUTPUT] kafka topics: an output has one topic; u is left out
 lost: [OUTPUT] kafka rdkafka.sasl.mechanism: there is no login by gssapi
 `},

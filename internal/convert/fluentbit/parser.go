@@ -225,9 +225,12 @@ func (c *converter) multiline(r *settings.Reader) []flow.Step {
 		}
 	}
 	var known []string
+	joined := false
 	for _, name := range names {
 		switch {
+		case (name == "docker" || name == "cri") && joined:
 		case name == "docker" || name == "cri":
+			joined = true
 			steps = append(steps, flow.Step{Kind: "join", Body: joinField(field)})
 		case c.joiners[name] != nil:
 			if body, ok := c.joiner(r, c.joiners[name], field); ok {

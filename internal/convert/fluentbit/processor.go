@@ -215,15 +215,7 @@ func (c *converter) conditional(r *settings.Reader, steps []flow.Step) []flow.St
 	if strings.EqualFold(s.Text("op"), "or") {
 		join = " or "
 	}
-	code := strings.Join(all, join)
-	for i := range steps {
-		own := code
-		if steps[i].When != "" {
-			own = "(" + steps[i].When + ") and (" + code + ")"
-		}
-		steps[i].When = flow.Expression(own)
-	}
-	return steps
+	return onlyWhen(steps, strings.Join(all, join))
 }
 
 // comparison reads one rule of a condition: a field, what it is compared by, and a value.

@@ -46,15 +46,13 @@ func (c *converter) splunk(r *settings.Reader, o *flow.Output) {
 		r.Lose("splunk_send_raw", "the record is the event, not the object around it",
 			"take its field event out: message: event, and write index, source and host as {record.…}")
 	}
-	destination.Login(r, o, "http_user", "http_passwd")
-	if o.Settings.Get("username") != nil {
+	if r.Has("http_user") {
 		r.Say("http_user", "the token is the login", "")
-		o.Settings = o.Settings.Without("username", "password")
 	}
 	if tls != nil {
 		o.Settings = o.Settings.With("tls", tls)
 	}
 	c.proxied(r, o)
-	r.Ignore("channel", "http_buffer_size", "http_debug_bad_request", "auto_extract_timestamp", "proxy")
+	r.Ignore("channel", "http_buffer_size", "http_debug_bad_request", "auto_extract_timestamp", "proxy", "http_passwd")
 	fields(o, "", "")
 }

@@ -116,38 +116,19 @@ func pattern(r *settings.Reader, at syntax.Place, what, text string) (string, bo
 	return re, true
 }
 
-// grep reads grep with <regexp>, <exclude>, <and>, <or> and its old keys regexp1, exclude1.
+// grep reads grep with <regexp>, <exclude>, <and>, <or> and its old keys regexp1, exclude1. Each <and> and <or> is a
+// step of its own, since all of them have to take an event.
 func (c *converter) grep(r *settings.Reader) (steps []flow.Step) {
-	var include, exclude, includeAny, excludeAll flow.Map
-	add := func(to, inverse *flow.Map, s *syntax.Section) {
-		key, okKey := s.Get("key")
-		pat, okPattern := s.Get("pattern")
-		if !okKey || !okPattern {
-			r.Notes.Lose(s.At, r.Title+" <"+s.Name+">", "it has no key and pattern", "write both")
-			return
-		}
-		c.grepOne(r, to, inverse, key.Shown(), pat)
-	}
+	var include, exclude flow.Map
 	for _, s := range r.Sections {
 		r.IgnoreSections(s.Name)
 		switch s.Name {
 		case "regexp":
-			add(&include, &exclude, s)
+			c.grepSection(r, &include, &exclude, s)
 		case "exclude":
-			add(&exclude, &include, s)
+			c.grepSection(r, &exclude, &include, s)
 		case "and", "or":
-			for _, child := range s.Sections {
-				switch {
-				case s.Name == "and" && child.Name == "regexp":
-					add(&include, &exclude, child)
-				case s.Name == "and":
-					add(&excludeAll, nil, child)
-				case child.Name == "regexp":
-					add(&includeAny, nil, child)
-				default:
-					add(&exclude, &include, child)
-				}
-			}
+			steps = append(steps, c.grepGroup(r, s)...)
 		}
 	}
 	for _, e := range r.Entries {
@@ -165,6 +146,11 @@ func (c *converter) grep(r *settings.Reader) (steps []flow.Step) {
 		}
 		c.grepOne(r, to, inverse, key, syntax.Literal(strings.TrimSpace(pat), e.At))
 	}
+	return append(grepStep(include, nil, exclude, nil), steps...)
+}
+
+// grepStep is a step with those of its settings that say anything.
+func grepStep(include, includeAny, exclude, excludeAll flow.Map) []flow.Step {
 	var body flow.Map
 	for _, p := range []flow.Pair{
 		{Key: "include", Value: include},
@@ -176,10 +162,39 @@ func (c *converter) grep(r *settings.Reader) (steps []flow.Step) {
 			body = append(body, p)
 		}
 	}
-	if len(body) == 0 {
+	if body == nil {
 		return nil
 	}
 	return []flow.Step{{Kind: "grep", Body: body}}
+}
+
+// grepGroup reads <and> and <or>, with <regexp>s or <exclude>s.
+func (c *converter) grepGroup(r *settings.Reader, s *syntax.Section) []flow.Step {
+	var include, includeAny, exclude, excludeAll flow.Map
+	for _, child := range s.Sections {
+		switch {
+		case child.Name == "regexp" && s.Name == "and":
+			c.grepSection(r, &include, &exclude, child)
+		case child.Name == "regexp":
+			c.grepSection(r, &includeAny, nil, child)
+		case s.Name == "and":
+			c.grepSection(r, &excludeAll, nil, child)
+		default:
+			c.grepSection(r, &exclude, &include, child)
+		}
+	}
+	return grepStep(include, includeAny, exclude, excludeAll)
+}
+
+// grepSection reads one <regexp> or <exclude>.
+func (c *converter) grepSection(r *settings.Reader, to, inverse *flow.Map, s *syntax.Section) {
+	key, okKey := s.Get("key")
+	pat, okPattern := s.Get("pattern")
+	if !okKey || !okPattern {
+		r.Notes.Lose(s.At, r.Title+" <"+s.Name+">", "it has no key and pattern", "write both")
+		return
+	}
+	c.grepOne(r, to, inverse, key.Shown(), pat)
 }
 
 // grepOne adds one expression; one of the form ^(?!…) goes to inverse, which may be nil.
@@ -200,19 +215,7 @@ func (c *converter) grepOne(r *settings.Reader, to, inverse *flow.Map, key strin
 	}
 	re, ok := pattern(r, pat.At, key, text)
 	if ok {
-		*to = addTo(*to, ruby.Path(path), flow.Literal(re))
-	}
-}
-
-// addTo adds a value to a key that may have several.
-func addTo(m flow.Map, key string, value any) flow.Map {
-	switch had := m.Get(key).(type) {
-	case nil:
-		return m.With(key, value)
-	case []any:
-		return m.With(key, append(had, value))
-	default:
-		return m.With(key, []any{had, value})
+		*to = to.Add(ruby.Path(path), flow.Literal(re))
 	}
 }
 

@@ -38,7 +38,8 @@ grep: {include: {level: "^error$"}, exclude: {a.b: "x", path: "(?i)^/healthz"}}
   </regexp>
 </or>
 `, New: `
-grep: {include_any: {c: "z"}, exclude_all: {a: "x", b: "y"}}
+grep: {exclude_all: {a: "x", b: "y"}}
+grep: {include_any: {c: "z"}}
 `},
 		{Name: "grep with look-ahead", Old: `
 @type grep

@@ -247,6 +247,29 @@ func sliced(r *settings.Reader) string {
 	return "%Y%m%d%H%M%S"
 }
 
+// coarse writes a name as that of a time slice: where slices are whole hours or days, what is finer than these in the
+// time is 0, as at a slice's beginning. Else each minute of a slice would have a name of its own.
+func coarse(r *settings.Reader, name string) string {
+	all := r.Children("buffer")
+	if len(all) == 0 || !slices.Contains(template.List(all[0].Arg), "time") {
+		return name
+	}
+	text, _ := settings.ParseDuration(all[0].Text("timekey"))
+	length, err := time.ParseDuration(text)
+	if err != nil {
+		return name
+	}
+	for _, p := range [...]struct {
+		finer string
+		from  time.Duration
+	}{{"S", time.Minute}, {"M", time.Hour}, {"H", 24 * time.Hour}} {
+		if length >= p.from {
+			name = strings.ReplaceAll(name, "%"+p.finer, "00")
+		}
+	}
+	return name
+}
+
 // asLines says that an event is a line of JSON, where the old program wrote the time, the tag and JSON unless it was
 // told otherwise.
 func asLines(r *settings.Reader) {

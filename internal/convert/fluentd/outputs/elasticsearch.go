@@ -322,12 +322,7 @@ func documents(r *settings.Reader, o *flow.Output) {
 			r.Lose(key, "documents have no "+strings.TrimSuffix(key, "_key")+" here", "set it in an ingest pipeline")
 		}
 	}
-	if remove := template.Paths(r, "remove_keys"); remove != nil {
-		o.Steps = append(o.Steps, flow.Step{Kind: "modify", Body: flow.Map{{
-			Key:   "remove",
-			Value: template.Texts(remove),
-		}}})
-	}
+	destination.Remove(r, o, "remove_keys", template.Paths(r, "remove_keys"))
 	r.Ignore("remove_keys_on_update", "remove_keys_on_update_key")
 }
 

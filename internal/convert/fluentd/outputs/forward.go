@@ -218,7 +218,7 @@ func file(r *settings.Reader, o *flow.Output) {
 	r.Ignore("path_suffix", "append", "symlink_path", "symlink_path_use_relative", "recompress", "localtime", "utc",
 		"time_format", "timezone", "output_type", "delimiter", "output_tag", "output_time", "include_tag_key",
 		"include_time_key")
-	o.Settings = o.Settings.With("path", path)
+	o.Settings = o.Settings.With("path", coarse(r, path))
 	if compress, _ := r.Plain("compress"); compress == "gzip" || compress == "gz" {
 		o.Settings = o.Settings.With("compression", "gzip")
 	}

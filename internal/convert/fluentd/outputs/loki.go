@@ -23,7 +23,7 @@ func loki(r *settings.Reader, o *flow.Output) {
 	o.Settings = o.Settings.With("url", strings.TrimSuffix(url, "/"))
 	destination.Login(r, o, "username", "password")
 	if file, ok := r.Text("bearer_token_file"); ok {
-		o.Settings = o.Settings.Without("username", "password").With("bearer_token", "${file:"+file+"}")
+		destination.Bearer(r, o, "${file:"+file+"}")
 		r.Notes.NeedFile(file, "the token, as for the old program")
 	}
 	if headers, v := destination.Object(r, "custom_headers"); headers != nil {
@@ -61,12 +61,7 @@ func loki(r *settings.Reader, o *flow.Output) {
 	if labels != nil {
 		o.Settings = o.Settings.With("labels", labels)
 	}
-	if remove := template.Paths(r, "remove_keys"); remove != nil {
-		o.Steps = append(o.Steps, flow.Step{Kind: "modify", Body: flow.Map{{
-			Key:   "remove",
-			Value: template.Texts(remove),
-		}}})
-	}
+	destination.Remove(r, o, "remove_keys", template.Paths(r, "remove_keys"))
 	if r.Bool("extract_kubernetes_labels", false) {
 		r.Lose("extract_kubernetes_labels", "labels are named one by one",
 			"add them to labels, as {record.kubernetes.labels.app|none}")

@@ -63,6 +63,7 @@ loki
   bearer_token: "${file:/var/run/secrets/token}"
   headers: {X-Scope: "${file:/etc/aggregator/secrets/loki-x-scope}"}
   fields: {time: "", tag: "", cluster: ""}
+said: <match **> loki: the name and the password are left out: the token is the login
 said: <match **> loki line_format: a line is JSON, not key=value
 file: /var/run/secrets/token
 file: /etc/aggregator/secrets/loki-x-scope

@@ -15,7 +15,7 @@ func s3(r *settings.Reader, o *flow.Output) {
 		r.Notes.Lose(r.At, r.Title, "it has no s3_bucket", "write bucket")
 		bucket = "missing"
 	}
-	o.Settings = o.Settings.With("bucket", bucket).With("key", s3Key(r))
+	o.Settings = o.Settings.With("bucket", bucket).With("key", coarse(r, s3Key(r)))
 	compression := "gzip"
 	switch store, _ := r.Plain("store_as"); store {
 	case "", "gzip", "gzip_command":

@@ -60,6 +60,15 @@ func Login(r *settings.Reader, o *flow.Output, user, password string) {
 	}
 }
 
+// Bearer sets a token, in place of a name and a password: a request has one login.
+func Bearer(r *settings.Reader, o *flow.Output, token string) {
+	if o.Settings.Get("username") != nil {
+		r.Notes.Say(r.At, r.Title, "the name and the password are left out: the token is the login", "")
+		o.Settings = o.Settings.Without("username", "password")
+	}
+	o.Settings = o.Settings.With("bearer_token", token)
+}
+
 // CloudAuth reads Elastic Cloud's login, name:password.
 func CloudAuth(r *settings.Reader, o *flow.Output) {
 	v, ok := r.Value("cloud_auth")

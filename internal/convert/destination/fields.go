@@ -1,0 +1,50 @@
+package destination
+
+import (
+	"strings"
+
+	"github.com/seed-afc6a195/aggregator/internal/convert/flow"
+	"github.com/seed-afc6a195/aggregator/internal/convert/ruby"
+	"github.com/seed-afc6a195/aggregator/internal/convert/settings"
+)
+
+// Remove takes the fields that a key names out of events, but for those that names and labels of the output are made
+// of: they would be gone before these are.
+func Remove(r *settings.Reader, o *flow.Output, key string, paths []string) {
+	var gone []any
+	for _, path := range paths {
+		if needs(o.Settings, strings.TrimSuffix(ruby.PlaceholderOf(path), "}")) {
+			r.Say(key, "the field "+path+" stays in the event: a name, an id or a label of the output needs it", "")
+			continue
+		}
+		gone = append(gone, flow.Literal(path))
+	}
+	if gone != nil {
+		o.Steps = append(o.Steps, flow.Step{Kind: "modify", Body: flow.Map{{Key: "remove", Value: gone}}})
+	}
+}
+
+// needs reports whether a placeholder that begins so is among the texts of a setting.
+func needs(v any, beginning string) bool {
+	switch v := v.(type) {
+	case flow.Map:
+		for _, p := range v {
+			if needs(p.Value, beginning) {
+				return true
+			}
+		}
+	case []any:
+		for _, item := range v {
+			if needs(item, beginning) {
+				return true
+			}
+		}
+	case string:
+		for _, behind := range strings.Split(v, beginning)[1:] {
+			if strings.ContainsAny(behind[:min(1, len(behind))], "}|.[") {
+				return true
+			}
+		}
+	}
+	return false
+}
