@@ -146,8 +146,8 @@ func table() []row {
 		{"pkg/buffer/jetstream/internal/sealing", with("pkg/buffer/chunk"), "a message knows chunks"},
 		{
 			"pkg/buffer/jetstream/internal/*",
-			with("pkg/buffer", "pkg/buffer/jetstream/internal/ledger", "pkg/buffer/jetstream/internal/subject",
-				"pkg/deadletter", "internal/format"),
+			with("pkg/buffer", "pkg/buffer/jetstream/internal/broadcast", "pkg/buffer/jetstream/internal/ledger",
+				"pkg/buffer/jetstream/internal/subject", "pkg/deadletter", "internal/format"),
 			"a piece of an engine knows the contract",
 		},
 		{"pkg/buffer/fair", nil, "turns know nobody"},

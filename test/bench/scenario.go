@@ -70,7 +70,7 @@ func scenarios() []scenario {
 	} {
 		load.sink, load.output = "elasticsearch", plain
 		disk, stream := load, load
-		disk.name, stream.name = "disk beside jetstream, "+load.name, "jetstream, "+load.name
+		disk.name, stream.name = "disk beside jetstream, "+load.name, "jetstream R3, "+load.name
 		stream.replicated = true
 		all = append(all, disk, stream)
 	}

@@ -247,7 +247,7 @@ func (b *batch) Commit(ctx context.Context) error {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.wakeAll()
+	q.changed.Wake()
 	if err == nil {
 		q.batches++
 	}

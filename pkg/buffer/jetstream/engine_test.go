@@ -378,6 +378,8 @@ func TestLedgerAfterDeath(t *testing.T) {
 			chunk, _ := e.next(a, ackWait)
 			a.Source("o").Done(chunk)
 		}
+		// The servers know what is finished, and nobody else does.
+		time.Sleep(10 * time.Millisecond)
 		synctest.Wait()
 		kill(a)
 		time.Sleep(10 * time.Second)

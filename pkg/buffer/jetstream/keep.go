@@ -152,7 +152,7 @@ func (q *Queue) prepare(ctx context.Context) error {
 	q.mu.Lock()
 	q.book.Begin(others)
 	q.ready = true
-	q.wakeAll()
+	q.changed.Wake()
 	q.mu.Unlock()
 	if stored, err := q.stored(ctx); err == nil {
 		q.discover(stored.Chunks)

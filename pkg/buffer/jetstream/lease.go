@@ -254,7 +254,7 @@ func (q *Queue) pullAgain() {
 	defer q.mu.Unlock()
 	for _, src := range q.sources {
 		if q.more(src); !src.warm {
-			src.wake()
+			src.changed.Wake()
 		}
 	}
 }

@@ -97,7 +97,7 @@ func (e *engine) pod(name string) *Queue {
 func kill(q *Queue) {
 	q.mu.Lock()
 	q.closed = true
-	q.wakeAll()
+	q.changed.Wake()
 	q.mu.Unlock()
 	q.outlet.Load().Close()
 	q.cancel()

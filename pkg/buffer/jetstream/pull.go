@@ -57,8 +57,6 @@ type puller struct {
 	more int64
 }
 
-func (q *Queue) inboxes() string { return "_INBOX." + hex.EncodeToString(q.process[:]) + "." }
-
 // pull asks for what may wait in the source's partitions. q.mu is held.
 func (q *Queue) pull(src *source) {
 	if !q.ready || q.closed {
@@ -130,8 +128,13 @@ func (q *Queue) ensureConsumer(of string) (string, error) {
 // arrive is called with what the servers send to partitions: messages, under their own subjects, and what becomes of
 // requests, to the partition's inbox.
 func (q *Queue) arrive(m *nats.Msg) {
-	if token, ok := strings.CutPrefix(m.Subject, q.inboxes()+barrierMark); ok {
+	word, mine := strings.CutPrefix(m.Subject, q.inboxes)
+	if token, ok := strings.CutPrefix(word, barrierMark); mine && ok {
 		q.passed(token)
+		return
+	}
+	if token, ok := strings.CutPrefix(word, ackMark); mine && ok {
+		q.acks.Confirmed(token)
 		return
 	}
 	status := ""
@@ -140,10 +143,6 @@ func (q *Queue) arrive(m *nats.Msg) {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if token, ok := strings.CutPrefix(m.Subject, q.inboxes()+ackMark); ok {
-		q.acks.Confirmed(token)
-		return
-	}
 	p := q.pullers[m.Subject]
 	if p == nil {
 		return
@@ -175,7 +174,7 @@ func (q *Queue) arrive(m *nats.Msg) {
 		// It took longer than the servers waited. Whoever holds it goes on.
 	default:
 		p.insert(l)
-		p.src.wake()
+		p.src.changed.Wake()
 	}
 }
 

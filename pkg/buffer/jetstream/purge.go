@@ -157,7 +157,7 @@ func (q *Queue) barrier(ctx context.Context) error {
 		delete(q.barriers, token)
 		q.mu.Unlock()
 	}()
-	if err := q.nc().Publish(q.inboxes()+barrierMark+token, nil); err != nil {
+	if err := q.nc().Publish(q.inboxes+barrierMark+token, nil); err != nil {
 		return fmt.Errorf("reach the servers: %w", err)
 	}
 	select {

@@ -88,6 +88,7 @@ type identity struct {
 	name    string   // Group.Self
 	host    string
 	began   time.Time
+	inboxes string // begins the subjects that the servers answer to
 }
 
 // memory is what is used again.
@@ -146,11 +147,12 @@ func newQueue(cfg buffer.Config, o *Options, packer *chunk.Packer) *Queue {
 	q.arenas.Keep, q.entries.Keep = keepArena, keepEntries
 	_, _ = rand.Read(q.process[:]) // never fails
 	q.host, q.began = hostName(o), time.Now()
+	q.inboxes = "_INBOX." + hex.EncodeToString(q.process[:]) + "."
 	q.name = q.host + "-" + hex.EncodeToString(q.process[:4])
 	sum := sha256.Sum256([]byte("aggregator's queue in stream " + q.chunks()))
 	copy(q.queueID[:], sum[:])
 	q.ctx, q.cancel = context.WithCancel(context.Background())
-	q.acks = acks.New(func(m *nats.Msg) error { return q.nc().PublishMsg(m) }, q.inboxes()+ackMark, q.lease)
+	q.acks = acks.New(func(m *nats.Msg) error { return q.nc().PublishMsg(m) }, q.inboxes+ackMark, q.lease)
 	q.resends = resend.NewWindow(cfg.DedupeWindow, q.now)
 	q.init(cfg.Limits(o.OutputLimits, o.ClusterLimits, o.ClusterWhenFull))
 	q.group = members.New(q.name, q.host, q.began)
@@ -170,7 +172,7 @@ func (q *Queue) dial(o *Options) error {
 		q.outlet.Store(pub)
 	}
 	if err == nil {
-		q.inbox, err = nc.Subscribe(q.inboxes()+">", q.arrive)
+		q.inbox, err = nc.Subscribe(q.inboxes+">", q.arrive)
 	}
 	if err == nil {
 		// What may come is bounded by what is asked for.
@@ -243,9 +245,9 @@ func (q *Queue) Close() error {
 		return nil
 	}
 	q.closed = true
-	q.wakeAll()
+	q.changed.Wake()
 	for _, src := range q.sources {
-		src.wake()
+		src.changed.Wake()
 	}
 	q.mu.Unlock()
 	q.outlet.Load().Close()

@@ -59,7 +59,7 @@ func (q *Queue) awaitRoom(ctx context.Context, short *account.Shortage) error {
 	if short.Whole {
 		q.whyFull = short.Why
 	}
-	changed := q.changed
+	changed := q.changed.Next()
 	q.mu.Unlock()
 	t := time.NewTimer(pollFull)
 	select {
@@ -85,7 +85,7 @@ func (q *Queue) roomy(cluster string) {
 // unreserve gives back what was reserved and is counted now, or not stored. q.mu is held.
 func (q *Queue) unreserve(n account.Need) {
 	q.book.Unreserve(n)
-	q.wakeAll()
+	q.changed.Wake()
 }
 
 // short returns why there is no room for n; nil: there is. q.mu is held.

@@ -9,6 +9,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/fair"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/acks"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/broadcast"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/ledger"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/subject"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
@@ -39,8 +40,8 @@ type source struct {
 	// mine is all leases, by the number in the stream.
 	mine map[uint64]*lease
 	out  map[*event.Chunk]*lease
-	// changed is closed when something is ready.
-	changed chan struct{}
+	// changed wakes when something is ready.
+	changed broadcast.Signal
 	// wanted is when somebody last asked for a chunk, and wanting how many do.
 	wanted  time.Time
 	wanting int
@@ -77,7 +78,7 @@ func (q *Queue) source(n sourceName) *source {
 	if src == nil {
 		src = &source{
 			q: q, name: n, partitions: map[string]*partition{}, ring: fair.NewRing[*partition](quantum),
-			mine: map[uint64]*lease{}, out: map[*event.Chunk]*lease{}, changed: make(chan struct{}),
+			mine: map[uint64]*lease{}, out: map[*event.Chunk]*lease{},
 		}
 		q.sources[n] = src
 		q.book.Places(func(p subject.Place) {
@@ -109,19 +110,13 @@ func (src *source) partition(cluster string) *partition {
 		q.pulls++
 		p = &partition{
 			src: src, place: place, subject: subject.Of(q.chunks(), place),
-			inbox: q.inboxes() + strconv.FormatUint(q.pulls, 10),
+			inbox: q.inboxes + strconv.FormatUint(q.pulls, 10),
 		}
 		p.turn.Value = p
 		src.partitions[cluster] = p
 		q.pullers[p.subject], q.pullers[p.inbox] = p, p
 	}
 	return p
-}
-
-// wake wakes all who wait for a chunk. q.mu is held.
-func (src *source) wake() {
-	close(src.changed)
-	src.changed = make(chan struct{})
 }
 
 // Next implements buffer.Source.
@@ -141,11 +136,12 @@ func (src *source) Next(ctx context.Context) (*event.Chunk, error) {
 		if src.wanted = time.Now(); src.begun.IsZero() {
 			src.begun = src.wanted
 		}
-		l, changed := src.pick(), src.changed
+		l := src.pick()
 		if l == nil || l.p.readyBytes < lowWater {
 			q.pull(src)
 		}
 		if l == nil {
+			changed := src.changed.Next()
 			q.mu.Unlock()
 			select {
 			case <-changed:
@@ -255,7 +251,7 @@ func (src *source) Return(c *event.Chunk) {
 	}
 	l.again = true
 	l.p.insert(l)
-	src.wake()
+	src.changed.Wake()
 }
 
 // KeepAlive implements buffer.Source. What is handed out is this process's until Close: see Queue.touch.
@@ -282,7 +278,7 @@ func (src *source) Release(cluster string) {
 	if p.held = false; len(p.ready) > 0 {
 		src.ring.Add(&p.turn)
 	}
-	src.wake()
+	src.changed.Wake()
 }
 
 // Shed implements buffer.Source.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/account"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/broadcast"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/ledger"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/setup"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/subject"
@@ -23,8 +24,8 @@ type state struct {
 	ready  bool  // the stream is there
 	health error // why nothing can be stored
 	limits buffer.Limits
-	// changed is closed when there may be room, when a message that others wait for is stored, or when all ends.
-	changed chan struct{}
+	// changed wakes when there may be room, when a message that others wait for is stored, or when all ends.
+	changed broadcast.Signal
 
 	book *account.Book
 	// agrees says that the servers had as many chunks as the book when they were asked last.
@@ -61,7 +62,7 @@ type doubt struct {
 }
 
 func (s *state) init(limits buffer.Limits) {
-	s.limits, s.changed = limits, make(chan struct{})
+	s.limits = limits
 	s.book, s.since = account.NewBook(), map[subject.Place]time.Time{}
 	s.why, s.repeated = map[string]string{}, map[string]buffer.Duplicates{}
 	s.inDoubt, s.requeued = map[resend.Key]doubt{}, map[uint64]string{}
@@ -70,23 +71,17 @@ func (s *state) init(limits buffer.Limits) {
 	s.barriers = map[string]chan struct{}{}
 }
 
-// wakeAll wakes all who wait for room, or for another message. mu is held.
-func (s *state) wakeAll() {
-	close(s.changed)
-	s.changed = make(chan struct{})
-}
-
 // count notes n more of the kind. mu is held.
 func (s *state) count(p subject.Place, k ledger.Kind, n buffer.Count) {
 	if s.book.Count(p, k, n) {
-		s.wakeAll()
+		s.changed.Wake()
 	}
 }
 
 // learn takes over what others have counted. mu is held.
 func (s *state) learn(others ledger.Table) {
 	s.book.Learn(others)
-	s.wakeAll()
+	s.changed.Wake()
 }
 
 // maxSize is buffer.max_size in force. mu is held.
@@ -103,7 +98,7 @@ func (q *Queue) SetLimits(to buffer.Limits) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.limits = to
-	q.wakeAll()
+	q.changed.Wake()
 }
 
 // Ready implements buffer.Queue.

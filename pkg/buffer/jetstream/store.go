@@ -60,7 +60,7 @@ func (b *batch) await(ctx context.Context) error {
 	q := b.q
 	for b.resends.Waiting() {
 		q.mu.Lock()
-		changed, closed := q.changed, q.closed
+		changed, closed := q.changed.Next(), q.closed
 		q.mu.Unlock()
 		if closed {
 			return buffer.ErrClosed

@@ -25,6 +25,10 @@ const (
 	maxUnconfirmed = 1 << 16
 	// maxInsist is how often an ack is said again.
 	maxInsist = 20
+	// gatherFor is how long what is no haste waits for more: the servers do much less for a group of words than for
+	// each by itself. gatherMost is how many words wait.
+	gatherFor  = 5 * time.Millisecond
+	gatherMost = 256
 )
 
 // word is something that a server is told, or asked for, without waiting for an answer.
@@ -48,6 +52,7 @@ type Sender struct {
 	inbox   string
 	wait    time.Duration
 	spoken  chan struct{} // there are words to be sent
+	urgent  chan struct{} // and at once
 
 	mu    sync.Mutex
 	words []word // that are to be sent
@@ -62,7 +67,8 @@ type Sender struct {
 // make, and belong to Confirmed. wait is how long the servers wait for word of a message.
 func New(publish func(*nats.Msg) error, inbox string, wait time.Duration) *Sender {
 	return &Sender{
-		publish: publish, inbox: inbox, wait: wait, spoken: make(chan struct{}, 1), waiting: map[string]unconfirmed{},
+		publish: publish, inbox: inbox, wait: wait, spoken: make(chan struct{}, 1), urgent: make(chan struct{}, 1),
+		waiting: map[string]unconfirmed{},
 	}
 }
 
@@ -85,6 +91,7 @@ func (s *Sender) Request(subject, reply, data string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.say(word{subject: subject, reply: reply, data: data})
+	s.hurry()
 }
 
 // Confirmed notes that the servers have kept that a message is finished.
@@ -149,8 +156,19 @@ func (s *Sender) AwaitConfirmed(within time.Duration) {
 // say has Run send a word. mu is held.
 func (s *Sender) say(w word) {
 	s.words = append(s.words, w)
+	if len(s.words) == gatherMost {
+		s.hurry()
+	}
 	select {
 	case s.spoken <- struct{}{}:
+	default:
+	}
+}
+
+// hurry has Run send what there is to say at once.
+func (s *Sender) hurry() {
+	select {
+	case s.urgent <- struct{}{}:
 	default:
 	}
 }
@@ -160,6 +178,14 @@ func (s *Sender) Run(ctx context.Context) {
 	for {
 		select {
 		case <-s.spoken:
+			gather := time.NewTimer(gatherFor)
+			select {
+			case <-s.urgent:
+			case <-gather.C:
+			case <-ctx.Done():
+				return
+			}
+			gather.Stop()
 			s.Flush()
 		case <-ctx.Done():
 			return

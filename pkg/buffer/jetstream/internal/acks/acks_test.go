@@ -3,6 +3,7 @@ package acks
 import (
 	"context"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,9 +14,14 @@ import (
 const wait = 8 * time.Second
 
 // server keeps what it is told.
-type server struct{ heard []*nats.Msg }
+type server struct {
+	mu    sync.Mutex
+	heard []*nats.Msg
+}
 
 func (s *server) publish(m *nats.Msg) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.heard = append(s.heard, m)
 	return nil
 }
@@ -100,6 +106,7 @@ func TestAwaitConfirmed(t *testing.T) {
 	})
 }
 
+// What is no haste waits a moment for more to say. A request takes it along.
 func TestRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := &server{}
@@ -110,11 +117,27 @@ func TestRun(t *testing.T) {
 			s.Run(ctx)
 			close(done)
 		}()
-		s.Send("a", Progress)
-		synctest.Wait()
-		if len(srv.heard) != 1 || string(srv.heard[0].Data) != Progress {
-			t.Errorf("%+v", srv.heard)
+		expect := func(what string, words int) {
+			t.Helper()
+			synctest.Wait()
+			srv.mu.Lock()
+			defer srv.mu.Unlock()
+			if len(srv.heard) != words {
+				t.Errorf("%s: %d words are said, want %d", what, len(srv.heard), words)
+			}
 		}
+		s.Send("a", Ack)
+		s.Send("b", Progress)
+		expect("at once", 0)
+		time.Sleep(gatherFor)
+		expect("a moment later", 2)
+		s.Send("c", Ack)
+		s.Request("d", "answers", "{}")
+		expect("with a request", 4)
+		for range gatherMost {
+			s.Send("e", Ack)
+		}
+		expect("many", 4+gatherMost)
 		cancel()
 		<-done
 	})

@@ -2,6 +2,7 @@
 package publish
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/broadcast"
 )
 
 // Headers that the server heeds.
@@ -63,7 +66,6 @@ type Message struct {
 	tries  int
 	// token is that of the last attempt.
 	token uint64
-	err   error
 }
 
 // Publisher stores messages in one stream. Safe for concurrent use.
@@ -79,11 +81,10 @@ type Publisher struct {
 	waiting map[uint64]answerTo
 	// used counts bytes that wait for answers.
 	used int64
-	// room is closed when some of it is free again.
-	room chan struct{}
-	// again is closed when a connection was made: what was sent before may be lost.
-	again  chan struct{}
-	closed chan struct{}
+	// room wakes when some of it is free again, and again when a connection was made: what was sent before may be lost.
+	room, again broadcast.Signal
+	closed      chan struct{}
+	outbox
 }
 
 // answerTo is who waits for an answer.
@@ -94,43 +95,70 @@ type answerTo struct {
 
 // round is one attempt at some messages.
 type round struct {
-	left int
-	// done is closed once all are answered.
+	begun time.Time
+	left  int
+	// failed is why one of the messages was not stored.
+	failed error
+	// done is closed once all are answered, or will not be, and err is why then.
 	done chan struct{}
+	over bool
+	err  error
+}
+
+// end ends the round, where it has not ended. Publisher.mu is held.
+func (r *round) end(err error) {
+	if r.over {
+		return
+	}
+	r.over, r.err = true, err
+	close(r.done)
 }
 
 // New returns a Publisher for the stream. The caller closes it.
 func New(nc *nats.Conn, stream string) (*Publisher, error) {
 	p := &Publisher{
 		nc: nc, stream: stream, prefix: nc.NewInbox() + ".", waiting: map[uint64]answerTo{},
-		room: make(chan struct{}), again: make(chan struct{}), closed: make(chan struct{}),
+		closed: make(chan struct{}), outbox: newOutbox(),
 	}
 	var err error
 	if p.sub, err = nc.Subscribe(p.prefix+"*", p.answer); err != nil {
 		return nil, fmt.Errorf("listen for the answers of stream %s: %w", stream, err)
 	}
+	go p.run()
 	return p, nil
 }
 
 // Close ends all calls of Publish with ErrClosed.
 func (p *Publisher) Close() {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	select {
 	case <-p.closed:
+		p.mu.Unlock()
+		return
 	default:
-		close(p.closed)
-		// A connection that is closed has none.
-		_ = p.sub.Unsubscribe()
 	}
+	close(p.closed)
+	p.endAll(ErrClosed)
+	// A connection that is closed has none.
+	_ = p.sub.Unsubscribe()
+	p.mu.Unlock()
+	<-p.stopped
+}
+
+// endAll ends all rounds. mu is held.
+func (p *Publisher) endAll(err error) {
+	for _, w := range p.waiting {
+		w.round.end(err)
+	}
+	p.room.Wake()
+	p.again.Wake()
 }
 
 // Reconnected tells that the connection is a new one.
 func (p *Publisher) Reconnected() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	close(p.again)
-	p.again = make(chan struct{})
+	p.endAll(errors.New("the connection was lost before the answer"))
 }
 
 // Outstanding returns how many messages wait for an answer, and their bytes.
@@ -142,11 +170,11 @@ func (p *Publisher) Outstanding() (messages int, bytes int64) {
 
 // Publish returns nil once all messages are stored. It tries again for as long as it takes, under the same ids, but for
 // what the errors above say. After an error, some may be stored, or may be yet. tell is called with each reason to try
-// again.
+// again. Nobody reads the messages' data once it has returned.
 func (p *Publisher) Publish(ctx context.Context, messages []*Message, tell func(error)) error {
 	size := int64(0)
 	for _, m := range messages {
-		m.stored, m.err = false, nil
+		m.stored = false
 		// Of an earlier call, tries count on: its attempts may have been stored.
 		size += int64(len(m.Data))
 	}
@@ -177,7 +205,7 @@ func (p *Publisher) take(ctx context.Context, size int64) error {
 			p.mu.Unlock()
 			return nil
 		}
-		room := p.room
+		room := p.room.Next()
 		p.mu.Unlock()
 		select {
 		case <-room:
@@ -193,18 +221,16 @@ func (p *Publisher) give(size int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.used -= size
-	close(p.room)
-	p.room = make(chan struct{})
+	p.room.Wake()
 }
 
 // pause waits, for a new connection where there is none.
 func (p *Publisher) pause(ctx context.Context, d time.Duration) error {
-	p.mu.Lock()
-	again := p.again
-	p.mu.Unlock()
-	if p.nc.IsConnected() {
-		again = nil
-	} else {
+	var again <-chan struct{}
+	if !p.nc.IsConnected() {
+		p.mu.Lock()
+		again = p.again.Next()
+		p.mu.Unlock()
 		d = answerWithin
 	}
 	t := time.NewTimer(d)
@@ -222,80 +248,60 @@ func (p *Publisher) pause(ctx context.Context, d time.Duration) error {
 
 // attempt sends what is not stored yet and waits for the answers.
 func (p *Publisher) attempt(ctx context.Context, messages []*Message) error {
-	select {
-	case <-p.closed:
-		return ErrClosed
-	default:
-	}
 	if !p.nc.IsConnected() {
 		return errors.New("no server is connected")
 	}
-	sent, r, again := p.begin(messages)
-	defer p.end(sent)
-	for _, m := range sent {
-		msg := &nats.Msg{
-			Subject: m.Subject, Reply: p.prefix + strconv.FormatUint(m.token, 36), Data: m.Data,
-			Header: nats.Header{headerStream: {p.stream}},
-		}
-		if m.ID != "" {
-			msg.Header[headerID] = []string{m.ID}
-		}
-		err := p.nc.PublishMsg(msg)
-		if errors.Is(err, nats.ErrMaxPayload) {
-			return fmt.Errorf("%w: %d bytes, max_payload is %d", ErrTooLarge, len(m.Data), p.nc.MaxPayload())
-		}
-		if err != nil {
-			return fmt.Errorf("send to %s: %w", p.stream, err)
-		}
-	}
-	t := time.NewTimer(answerWithin)
-	defer t.Stop()
+	r := p.begin(messages)
 	select {
 	case <-r.done:
-	case <-again:
-		return errors.New("the connection was lost before the answer")
-	case <-t.C:
-		return fmt.Errorf("stream %s has not answered for %v", p.stream, answerWithin)
 	case <-ctx.Done():
-		return ctx.Err()
-	case <-p.closed:
-		return ErrClosed
+		p.mu.Lock()
+		r.end(ctx.Err())
+		p.mu.Unlock()
 	}
-	for _, m := range sent {
-		if m.err != nil {
-			return m.err
-		}
+	if r.err != nil {
+		p.forget(messages)
 	}
-	return nil
+	return r.err
 }
 
-// begin makes a round of what is not stored. Until it is done or ended, the messages are answer's.
-func (p *Publisher) begin(messages []*Message) (sent []*Message, r *round, again chan struct{}) {
+// begin makes a round of what is not stored. Until it is done or forgotten, the messages are answer's.
+func (p *Publisher) begin(messages []*Message) *round {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	r = &round{done: make(chan struct{})}
+	r := &round{done: make(chan struct{}), begun: time.Now()}
+	select {
+	case <-p.closed:
+		r.end(ErrClosed)
+		return r
+	default:
+	}
 	for _, m := range messages {
 		if !m.stored {
 			p.next++
-			m.token, m.err = p.next, nil
+			m.token = p.next
 			m.tries++
 			p.waiting[m.token] = answerTo{m, r}
-			sent = append(sent, m)
+			p.post(m)
+			r.left++
 		}
 	}
-	if r.left = len(sent); r.left == 0 {
-		close(r.done)
+	if r.left == 0 {
+		r.end(nil)
 	}
-	return sent, r, p.again
+	return r
 }
 
-// end forgets who waits for an answer.
-func (p *Publisher) end(messages []*Message) {
+// forget forgets who waits for an answer. Nothing of them is sent any more then.
+func (p *Publisher) forget(messages []*Message) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	for _, m := range messages {
 		delete(p.waiting, m.token)
 	}
+	p.mu.Unlock()
+	// What is being sent at the moment is sent by then.
+	p.sending.Lock()
+	p.sending.Unlock() //nolint:staticcheck // as above
 }
 
 // answer is called with what the server answers.
@@ -314,17 +320,24 @@ func (p *Publisher) answer(msg *nats.Msg) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.answered(token)
 	w, ok := p.waiting[token]
 	if !ok {
 		// It comes too late, and the message was sent again.
 		return
 	}
-	delete(p.waiting, token)
-	if w.m.err = err; err == nil {
+	if err == nil {
 		w.m.stored, w.m.Seq, w.m.Duplicate, w.m.Again = true, ack.Seq, ack.Duplicate, w.m.tries > 1
 	}
+	p.settle(w, err)
+}
+
+// settle ends the wait for the answer to a message. mu is held.
+func (p *Publisher) settle(w answerTo, err error) {
+	delete(p.waiting, w.m.token)
+	w.round.failed = cmp.Or(w.round.failed, err)
 	if w.round.left--; w.round.left == 0 {
-		close(w.round.done)
+		w.round.end(w.round.failed)
 	}
 }
 

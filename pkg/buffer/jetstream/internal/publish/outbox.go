@@ -1,0 +1,167 @@
+package publish
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+const (
+	// groupFor is how long a message waits for others while answers are outstanding: servers, the network and this
+	// process do much less for a group of messages than for each by itself.
+	groupFor = 5 * time.Millisecond
+	// groupBytes is how large a group gets. What is as large waits for nobody.
+	groupBytes = 32 << 10
+	// lookEvery is how often it is looked for answers that do not come.
+	lookEvery = time.Second
+)
+
+// outbox is messages that are to be sent, by one goroutine, in groups: those that come while the answer to the group
+// before is outstanding go together. Who is alone never waits. Guarded by Publisher.mu, but for sending.
+type outbox struct {
+	// tokens are of the messages that are to be sent, bytes is how large they are, and since when the first waits.
+	tokens []uint64
+	bytes  int
+	since  time.Time
+	// last is the token that was sent last, and idle says that its answer has come.
+	last uint64
+	idle bool
+	// kicked has the goroutine look at it.
+	kicked chan struct{}
+	// sending is held while messages are read to be sent.
+	sending sync.Mutex
+	stopped chan struct{}
+}
+
+func newOutbox() outbox {
+	return outbox{idle: true, kicked: make(chan struct{}, 1), stopped: make(chan struct{})}
+}
+
+// post has a message sent. Publisher.mu is held.
+func (o *outbox) post(m *Message) {
+	if len(o.tokens) == 0 {
+		o.since = time.Now()
+	}
+	o.tokens = append(o.tokens, m.token)
+	first, before := len(o.tokens) == 1, o.bytes
+	if o.bytes += len(m.Data); first || before < groupBytes && o.bytes >= groupBytes {
+		o.kick()
+	}
+}
+
+// answered notes that an answer has come. Publisher.mu is held.
+func (o *outbox) answered(token uint64) {
+	if token == o.last {
+		if o.idle = true; len(o.tokens) > 0 {
+			o.kick()
+		}
+	}
+}
+
+func (o *outbox) kick() {
+	select {
+	case o.kicked <- struct{}{}:
+	default:
+	}
+}
+
+// due returns the tokens of what is to be sent now, else after what time to look again; 0: once it is kicked.
+// Publisher.mu is held.
+func (o *outbox) due(spare []uint64) (tokens []uint64, after time.Duration) {
+	if len(o.tokens) == 0 {
+		return nil, 0
+	}
+	if after = groupFor - time.Since(o.since); !o.idle && o.bytes < groupBytes && after > 0 {
+		return nil, after
+	}
+	tokens, o.tokens, o.bytes = o.tokens, spare[:0], 0
+	o.last, o.idle = tokens[len(tokens)-1], false
+	return tokens, 0
+}
+
+// run sends what is to be sent until the Publisher is closed.
+func (p *Publisher) run() {
+	defer close(p.stopped)
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	wait := time.NewTimer(groupFor)
+	defer wait.Stop()
+	msg := &nats.Msg{Header: nats.Header{headerStream: {p.stream}}}
+	var tokens []uint64
+	for {
+		select {
+		case <-p.kicked:
+		case <-wait.C:
+		case <-look.C:
+			p.expire(time.Now())
+		case <-p.closed:
+			return
+		}
+		p.mu.Lock()
+		due, after := p.due(tokens)
+		p.mu.Unlock()
+		if after > 0 {
+			wait.Reset(after)
+		}
+		if len(due) > 0 {
+			tokens = due
+			p.send(msg, due)
+		}
+	}
+}
+
+// send sends those messages that somebody still waits for. msg is used for each.
+func (p *Publisher) send(msg *nats.Msg, tokens []uint64) {
+	p.sending.Lock()
+	defer p.sending.Unlock()
+	id := []string{""}
+	for _, token := range tokens {
+		p.mu.Lock()
+		w, ok := p.waiting[token]
+		p.mu.Unlock()
+		if !ok {
+			continue
+		}
+		msg.Subject, msg.Reply, msg.Data = w.m.Subject, p.prefix+strconv.FormatUint(token, 36), w.m.Data
+		if delete(msg.Header, headerID); w.m.ID != "" {
+			id[0] = w.m.ID
+			msg.Header[headerID] = id
+		}
+		if err := p.nc.PublishMsg(msg); err != nil {
+			p.unsent(token, err)
+		}
+	}
+	msg.Data = nil
+}
+
+// unsent notes that the connection did not take a message.
+func (p *Publisher) unsent(token uint64, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w, ok := p.waiting[token]
+	if !ok {
+		return
+	}
+	if errors.Is(err, nats.ErrMaxPayload) {
+		err = fmt.Errorf("%w: %d bytes, max_payload is %d", ErrTooLarge, len(w.m.Data), p.nc.MaxPayload())
+	} else {
+		err = fmt.Errorf("send to %s: %w", p.stream, err)
+	}
+	p.answered(token)
+	p.settle(w, err)
+}
+
+// expire ends rounds whose answers do not come.
+func (p *Publisher) expire(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, w := range p.waiting {
+		if now.Sub(w.round.begun) > answerWithin {
+			w.round.end(fmt.Errorf("stream %s has not answered for %v", p.stream, answerWithin))
+		}
+	}
+}
