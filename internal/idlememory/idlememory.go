@@ -14,9 +14,9 @@ const quietFor = 5 * time.Second
 // then, such as samples for the status page, takes some again, pages of the program's file above all.
 const againAfter = 6
 
-// Release gives memory that a burst or the start has left behind back to the system once the program rests, until ctx
-// ends. The program rests while activity, a number that grows as long as anything happens, stays the same. The runtime
-// would collect every two minutes then and give back more slowly still.
+// Release gives memory back to the system until ctx ends: at once what the start has left behind, so that load does not
+// come on top of it, and what a burst has once the program rests. It rests while activity, a number that grows as long
+// as anything happens, stays the same. The runtime would collect every two minutes then, and give back more slowly.
 func Release(ctx context.Context, activity func() uint64) {
 	release(ctx, activity, func() {
 		debug.FreeOSMemory()
@@ -25,8 +25,9 @@ func Release(ctx context.Context, activity func() uint64) {
 	})
 }
 
-// release calls giveBack when the program begins to rest, and now and then while it does.
+// release calls giveBack at once, when the program begins to rest, and now and then while it does.
 func release(ctx context.Context, activity func() uint64, giveBack func()) {
+	giveBack()
 	tick := time.NewTicker(quietFor)
 	defer tick.Stop()
 	var before uint64
