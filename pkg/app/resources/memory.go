@@ -36,14 +36,21 @@ const (
 	fromConfiguration = "configuration"
 )
 
+// collectAt is how much the heap grows from one collection to the next, in percent of what is in use. Go's own 100 costs
+// a fleet 20 MiB more, and 2 % less processor time.
+const collectAt = 75
+
 // LimitMemory has the Go runtime stay within what a program with this configuration has use for, and within what the
-// control group lets it have, unless GOMEMLIMIT says what to do.
+// control group lets it have, unless GOMEMLIMIT says what to do, and collect garbage as often as pays, unless GOGC does.
 func LimitMemory(cfg *config.Config, log zerolog.Logger) status.Memory {
 	group, err := cgroup.Memory(os.DirFS("/"))
 	if err != nil {
 		log.Warn().Err(err).Msg("going on as if no control group limited the memory: GOMEMLIMIT says otherwise")
 	}
-	// The runtime has read GOMEMLIMIT.
+	// The runtime has read both.
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(collectAt)
+	}
 	inForce := debug.SetMemoryLimit(-1)
 	m := planMemory(MemoryNeed(cfg), group, os.Getenv("GOMEMLIMIT") != "", inForce)
 	if m.Source != fromEnvironment {
