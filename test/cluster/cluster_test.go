@@ -89,8 +89,7 @@ func TestQuorumLost(t *testing.T) {
 	// What the servers had answered by then is still on its way.
 	r.silence(2 * time.Second)
 	acked := r.acked()
-	away := length(t, 10*time.Second)
-	r.rest(min(away, time.Minute))
+	r.rest(min(length(t, 10*time.Second), time.Minute))
 	if n := r.acked(); n != acked {
 		t.Errorf("%d events were acknowledged while one server of three was left", n-acked)
 	}

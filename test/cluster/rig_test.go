@@ -316,10 +316,10 @@ func (r *rig) finish() {
 		p.server.Drained()
 	}
 	r.note("all is delivered; Elasticsearch had %+v", r.es.Counters())
-	r.check()
 	for _, p := range r.pods {
 		r.balanced(p)
 	}
+	r.check()
 	for i := range r.pods {
 		r.stopPod(i)
 	}
