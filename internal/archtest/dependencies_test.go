@@ -32,8 +32,10 @@ func required() map[string]string {
 		"github.com/fluent/fluent-logger-golang":                  "tests: a client that is not ours",
 		"github.com/klauspost/compress": "gzip, zstd and s2 at the speed that " +
 			"docs/performance.md promises",
+		"github.com/nats-io/jwt/v2":                "tests: credentials for the servers of the queue on JetStream",
 		"github.com/nats-io/nats-server/v2":        "tests: the servers of the queue on JetStream",
 		"github.com/nats-io/nats.go":               "the queue on JetStream",
+		"github.com/nats-io/nkeys":                 "tests: credentials, as jwt",
 		"github.com/prometheus/client_golang":      "/metrics",
 		"github.com/prometheus/client_model":       "/metrics: what client_golang writes, for histograms in both forms",
 		"github.com/rs/zerolog":                    "the program's log",

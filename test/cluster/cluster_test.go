@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -67,7 +68,8 @@ func seed(t *testing.T) uint64 {
 	return n
 }
 
-// TestKills kills any server and any aggregator at random, sometimes several at once, and brings them back.
+// TestKills kills any server and any aggregator at random, sometimes several at once, and brings them back, or freezes
+// one for a while.
 func TestKills(t *testing.T) {
 	r := newRig(t, options{nodes: 3, pods: 3, agents: 60, seed: seed(t)})
 	r.send()
@@ -104,6 +106,8 @@ func TestQuorumLost(t *testing.T) {
 			t.Errorf("%s is ready though the queue has no quorum", p.name)
 		}
 	}
+	// One that is to end without a quorum ends in good order.
+	r.stopPod(2)
 	r.nodes.Nodes[0].Start()
 	r.progress(200)
 	r.nodes.Nodes[1].Start()
@@ -133,10 +137,32 @@ func TestScaling(t *testing.T) {
 	r.finish()
 }
 
+// freezeNode keeps a server from running for a while.
+func (r *rig) freezeNode(i int, d time.Duration) {
+	r.t.Helper()
+	if n := r.nodes.Nodes[i]; n.Running() {
+		r.note("node %d freezes for %v", i, d)
+		n.Freeze()
+		r.rest(d)
+		n.Thaw()
+	}
+}
+
+// freezePod keeps an aggregator from running for a while.
+func (r *rig) freezePod(i int, d time.Duration) {
+	r.t.Helper()
+	if p := r.pods[i]; p.server != nil {
+		r.note("%s freezes for %v", p.name, d)
+		p.signal(r.t, syscall.SIGSTOP)
+		r.rest(d)
+		p.signal(r.t, syscall.SIGCONT)
+	}
+}
+
 // step is what happens next in TestKills, and a pause after it.
 func (r *rig) step() {
 	r.t.Helper()
-	switch roll := r.rng.IntN(10); {
+	switch roll := r.rng.IntN(12); {
 	case roll < 4:
 		r.killPod(r.rng.IntN(len(r.pods)))
 	case roll < 7:
@@ -149,8 +175,12 @@ func (r *rig) step() {
 		for i := range r.pods {
 			r.killPod(i)
 		}
-	default:
+	case roll < 10:
 		r.stopPod(r.rng.IntN(len(r.pods)))
+	case roll < 11: // a slow server, mostly a follower
+		r.freezeNode(r.rng.IntN(len(r.nodes.Nodes)), time.Duration(r.rng.IntN(4000))*time.Millisecond)
+	default: // an aggregator that others take over from, and that goes on as if nothing had been
+		r.freezePod(r.rng.IntN(len(r.pods)), time.Duration(r.rng.IntN(12))*time.Second)
 	}
 	r.rest(time.Duration(200+r.rng.IntN(1500)) * time.Millisecond)
 	for i, n := range r.nodes.Nodes {

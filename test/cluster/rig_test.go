@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -54,6 +55,14 @@ type rig struct {
 type pod struct {
 	name   string
 	server *harness.Server // nil: it does not run
+}
+
+// signal sends the process a signal.
+func (p *pod) signal(t *testing.T, s syscall.Signal) {
+	t.Helper()
+	if err := syscall.Kill(p.server.PID(), s); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // newRig starts everything but the agents.

@@ -44,11 +44,8 @@ type Options struct {
 	Nodes  int    // 0: 1, without a cluster
 	Config string // more lines of each node's configuration, such as tls or accounts
 	// Files are written into each node's directory before each start, where Config may name them relative to it.
-	Files map[string]string
-	// SyncInterval is JetStream's sync_interval; "": the server's default.
-	SyncInterval string
-	Domain       string // of JetStream; "": none
-	MaxFile      string // bytes that JetStream may store, as the server reads it; "": 64GB
+	Files   map[string]string
+	MaxFile string // bytes that JetStream may store, as the server reads it; "": 64GB
 }
 
 // Cluster is running servers.
@@ -105,12 +102,6 @@ func (n *Node) config(o *Options, peer string, peers []string) string {
 	fmt.Fprintf(&b, "server_name: %s\nlisten: %s\nhttp: %s\n", n.Name, n.Client, n.HTTP)
 	fmt.Fprintf(&b, "jetstream {\n  store_dir: %q\n  max_memory_store: 256MB\n  max_file_store: %s\n",
 		filepath.Join(n.dir, "data"), cmp.Or(o.MaxFile, "64GB"))
-	if o.SyncInterval != "" {
-		fmt.Fprintf(&b, "  sync_interval: %s\n", o.SyncInterval)
-	}
-	if o.Domain != "" {
-		fmt.Fprintf(&b, "  domain: %s\n", o.Domain)
-	}
 	b.WriteString("}\n")
 	if len(peers) > 1 {
 		fmt.Fprintf(&b, "cluster {\n  name: test\n  listen: %s\n  routes: [nats://%s]\n}\n", peer,
@@ -184,6 +175,16 @@ func (n *Node) Stop() { n.end(syscall.SIGTERM) }
 
 // Reload has the node read its configuration and files again.
 func (n *Node) Reload() { _ = n.cmd.Process.Signal(syscall.SIGHUP) }
+
+// Freeze keeps the node from running, as an overloaded machine does, until Thaw. It may be killed meanwhile.
+func (n *Node) Freeze() { _ = n.cmd.Process.Signal(syscall.SIGSTOP) }
+
+// Thaw ends Freeze.
+func (n *Node) Thaw() {
+	if n.cmd != nil {
+		_ = n.cmd.Process.Signal(syscall.SIGCONT)
+	}
+}
 
 // Running reports whether the node was started and not ended since.
 func (n *Node) Running() bool { return n.cmd != nil }

@@ -361,6 +361,29 @@ func TestServersAway(t *testing.T) {
 	})
 }
 
+// A queue that is closed while the servers are away ends soon, and others deliver what it had once they are back.
+func TestCloseWithoutServers(t *testing.T) {
+	bubble(t, func(t *testing.T, e *engine) { //nolint:thelper // the test itself
+		a := e.pod("a")
+		e.send(a, sent{text: "1"})
+		if c, _ := e.next(a, ackWait); c == nil {
+			t.Fatal("nothing is handed out")
+		}
+		e.away()
+		begun := time.Now()
+		e.close(a)
+		if took := time.Since(begun); took > 2*requestWithin {
+			t.Errorf("it took %v", took)
+		}
+		e.back()
+		b := e.pod("b")
+		defer e.close(b)
+		if got := e.drain(b); !slices.Equal(got, []string{"1"}) {
+			t.Errorf("delivered %q", got)
+		}
+	})
+}
+
 // A process dies before it has told what it counted: ten seconds later all adds up, at each of the others.
 func TestLedgerAfterDeath(t *testing.T) {
 	bubble(t, func(t *testing.T, e *engine) { //nolint:thelper // the test itself

@@ -92,7 +92,8 @@ func unsettled(self string, peers []peer, now time.Time) bool {
 }
 
 // watch notes which pods there are. The accounts are to be closed after the start, after a pod has fallen silent
-// without having ended in good order, after one is not remembered any more, and after one was not ready.
+// without having ended in good order, or is heard of again after that, after one is not remembered any more, and after
+// one was not ready.
 func (b *Books) watch(self string, peers []peer) {
 	if !b.begun {
 		b.begun, b.due, b.killed = true, true, true
@@ -103,7 +104,7 @@ func (b *Books) watch(self string, peers []peer) {
 		p := &peers[i]
 		gone := p.Name != self && !p.Alive
 		now[p.Name] = gone
-		if gone && !b.known[p.Name] && !p.state.Final {
+		if gone != b.known[p.Name] && !p.state.Final {
 			b.due, b.killed = true, true
 		}
 		if p.Alive && len(p.state.NotReady) > 0 {

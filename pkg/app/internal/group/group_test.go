@@ -228,6 +228,24 @@ func TestKilled(t *testing.T) {
 	}
 }
 
+// TestFrozen has a pod that counted as killed come back, and tell the rest.
+func TestFrozen(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.start("1", "pod-a"), w.start("2", "pod-b")
+	w.receive(a, 100)
+	w.share(a, false)
+	w.rest(6 * time.Second)
+	w.deliver(b, 7)
+	b.alive = false
+	w.rest(6 * time.Second)
+	w.balanced(a, "balanced", snapshot.OutputFigures{Queued: 100, Unreported: 7, Pending: 93})
+	b.alive = true
+	w.deliver(b, 3)
+	w.share(b, false)
+	w.rest(6 * time.Second)
+	w.balanced(a, "balanced", snapshot.OutputFigures{Queued: 100, Delivered: 10, Pending: 90})
+}
+
 // TestDeliveredAgain closes the account after the queue was away: what was delivered then is delivered again.
 func TestDeliveredAgain(t *testing.T) {
 	w := newWorld(t)
