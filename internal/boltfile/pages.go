@@ -177,6 +177,10 @@ func (t *Tree) VerifyRightmost(key []byte) error {
 
 func (w *walk) start() error {
 	if w.root == 0 {
+		if b := w.inline; len(b) < PageHead || binary.LittleEndian.Uint64(b) != 0 ||
+			binary.LittleEndian.Uint16(b[8:]) != LeafFlag {
+			return w.check(damagedPage(uint64(w.off/PageSize), "has a bucket within it that is no leaf"))
+		}
 		return w.check(w.leaf(w.inline, w.off))
 	}
 	return w.page(w.root, 0)
@@ -351,12 +355,9 @@ func (p *File) Bucket(name string) (*Tree, error) {
 	return p.Tree(e)
 }
 
-// Verify returns nil where bbolt can work with the file: all its pages make sense.
+// Verify returns nil where bbolt can work with the file: all its pages make sense, and at the top are buckets alone.
 func (p *File) Verify() error {
 	return p.Top().Each(func(e Element) error {
-		if !e.bucket {
-			return nil
-		}
 		t, err := p.Tree(e)
 		if err != nil {
 			return err
