@@ -12,6 +12,8 @@ import (
 type Decoder struct {
 	B   []byte
 	Bad bool
+	// Skip has texts passed over, and returned empty.
+	Skip bool
 }
 
 // Bytes reads n bytes, which are not copied.
@@ -75,11 +77,23 @@ func (d *Decoder) Count(size int) int {
 	return n
 }
 
-func (d *Decoder) String() string { return string(d.Bytes(d.Int())) }
+// String reads what AppendString wrote.
+func (d *Decoder) String() string {
+	b := d.Bytes(d.Int())
+	if d.Skip {
+		return ""
+	}
+	return string(b)
+}
 
 // Strings reads what AppendStrings wrote.
 func (d *Decoder) Strings() []string {
 	n := d.Count(1)
+	if d.Skip {
+		for ; n > 0; n-- {
+			d.Bytes(d.Int())
+		}
+	}
 	if n == 0 {
 		return nil
 	}

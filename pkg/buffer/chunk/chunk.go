@@ -235,7 +235,26 @@ func Verify(b []byte) error {
 
 // DecodeHeader reads the header that b begins with; b may end where the header does. parts is
 // memory to reuse. Nothing is allocated for more parts than there are bytes.
-func DecodeHeader(b []byte, parts []Part) (Header, error) {
+func DecodeHeader(b []byte, parts []Part) (Header, error) { return decodeHeader(b, parts, allTexts) }
+
+// DecodeForOutput is DecodeHeader without Outputs, for who delivers to one of them.
+func DecodeForOutput(b []byte, parts []Part) (Header, error) {
+	return decodeHeader(b, parts, noOutputs)
+}
+
+// DecodeParts is DecodeHeader without any text, so that no memory is taken where parts has room.
+func DecodeParts(b []byte, parts []Part) (Header, error) { return decodeHeader(b, parts, noTexts) }
+
+// texts is which of a header's texts somebody wants.
+type texts int
+
+const (
+	allTexts texts = iota
+	noOutputs
+	noTexts
+)
+
+func decodeHeader(b []byte, parts []Part, want texts) (Header, error) {
 	n, head, err := Length(b)
 	if err != nil {
 		return Header{}, err
@@ -254,7 +273,7 @@ func DecodeHeader(b []byte, parts []Part) (Header, error) {
 		Salt:     binary.LittleEndian.Uint64(b[40:]),
 		Parts:    parts[:0],
 	}
-	d := boltfile.Decoder{B: b[FixedSize:head]}
+	d := boltfile.Decoder{B: b[FixedSize:head], Skip: want == noTexts}
 	h.Cluster, h.Tag = d.String(), d.String()
 	if b[11]&flagSource != 0 {
 		h.Source = d.String()
@@ -266,6 +285,7 @@ func DecodeHeader(b []byte, parts []Part) (Header, error) {
 		copy(h.Origin.Queue[:], d.Bytes(len(h.Origin.Queue)))
 		h.Origin.Seq = d.Uint64()
 	}
+	d.Skip = want != allTexts
 	h.Outputs = d.Strings()
 	h.Events = d.Int()
 	var conn, turn uint64

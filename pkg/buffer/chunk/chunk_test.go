@@ -91,6 +91,57 @@ func TestChunkHeader(t *testing.T) {
 	}
 }
 
+// Who wants less of a header gets the rest as it is, and takes no memory for what he does not want.
+func TestDecodeLess(t *testing.T) {
+	whole := fullHeader()
+	whole.Source, whole.NewTag, whole.Origin = "10.0.0.1:5", "new", Origin{Queue: [16]byte{7}, Seq: 8}
+	b := AppendHeader(nil, &whole)
+	Seal(b)
+	want, err := DecodeHeader(b, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forOutput := want
+	forOutput.Outputs = nil
+	parts := forOutput
+	parts.Cluster, parts.Tag, parts.Source, parts.NewTag = "", "", "", ""
+	room := make([]Part, 0, len(whole.Parts))
+	for _, tc := range []struct {
+		name   string
+		decode func([]byte, []Part) (Header, error)
+		want   Header
+		allocs float64
+	}{
+		{"for an output", DecodeForOutput, forOutput, 4},
+		{"parts", DecodeParts, parts, 0},
+	} {
+		got, err := tc.decode(b, room)
+		if err != nil || !reflect.DeepEqual(got, tc.want) {
+			t.Errorf("%s:\ngot  %+v, %v\nwant %+v", tc.name, got, err, tc.want)
+		}
+		if n := testing.AllocsPerRun(100, func() { _, err = tc.decode(b, room) }); n > tc.allocs || err != nil {
+			t.Errorf("%s: %v allocations, %v", tc.name, n, err)
+		}
+		if _, err := tc.decode(b[:len(b)-1], room); err == nil {
+			t.Errorf("%s: a header that is cut is read", tc.name)
+		}
+	}
+}
+
+// What is lent again is empty, and what is too large is not kept.
+func TestPool(t *testing.T) {
+	p := Pool{Keep: 100}
+	p.Put(nil)
+	p.Put(make([]byte, 101))
+	for range 3 {
+		b := p.Get()
+		if len(b) != 0 || cap(b) > p.Keep {
+			t.Errorf("lent: %d bytes of %d", len(b), cap(b))
+		}
+		p.Put(append(b, "something"...))
+	}
+}
+
 func FuzzChunkHeader(f *testing.F) {
 	h := fullHeader()
 	b := append(AppendHeader(nil, &h), "payload"...)

@@ -46,9 +46,10 @@ func (c *committer) appendJournal(seg *segmentState, g *txBuilder) bool {
 	if len(g.Values) > journaledBytes || !s.cfg.Sync || j.blocked || j.stuck != nil || !j.marked.Load() {
 		return false
 	}
-	return j.Append(min(journalMost, c.Limits.SegmentSize()/4), seg.first, g.Chunks[0].Seq, g.Values,
-		len(seg.fresh) > 0)
+	return j.Append(c.journalSize(), seg.first, g.Chunks[0].Seq, g.Values, len(seg.fresh) > 0)
 }
+
+func (c *committer) journalSize() int64 { return min(journalMost, c.Limits.SegmentSize()/4) }
 
 // append stores what g has made with the segment: in the journal where that pays, else in its file.
 func (c *committer) append(seg *segmentState, g *txBuilder) error {
@@ -152,7 +153,10 @@ func (s *Queue) sift(seg *segmentState) (out sifted) {
 func (c *committer) keepFresh(seg *segmentState, g *txBuilder) {
 	if seg.fresh == nil {
 		seg.fresh = map[uint32][]byte{}
-		c.journal.memory = c.journal.memory[:0]
+		if c.journal.memory = c.journal.memory[:0]; cap(c.journal.memory) == 0 {
+			// All that the journal has room for, of which nothing is in use that has not been written.
+			c.journal.memory = make([]byte, 0, c.journalSize())
+		}
 	}
 	at := len(c.journal.memory)
 	c.journal.memory = append(c.journal.memory, g.Values...)

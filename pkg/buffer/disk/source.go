@@ -184,9 +184,13 @@ func (src *source) Next(ctx context.Context) (*event.Chunk, error) {
 		h.Hold()
 		s.mu.Unlock()
 
-		src.beat.Disk(src.reading)
+		if fresh == nil {
+			src.beat.Disk(src.reading)
+		}
 		err := s.fill(o, h, &e, fresh)
-		src.beat.Rest()
+		if fresh == nil {
+			src.beat.Rest()
+		}
 		if err != nil {
 			s.unreadable(l, o, &e, h.File, err)
 		}

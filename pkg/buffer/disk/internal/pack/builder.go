@@ -11,8 +11,9 @@ import (
 const (
 	// mergeBytes bounds a chunk merged of small messages.
 	mergeBytes = 256 << 10
-	// keepChunks is for how many chunks a builder keeps memory.
+	// keepChunks is for how many chunks a builder keeps memory, and keepParts for how many parts of each.
 	keepChunks = 2048
+	keepParts  = 16
 )
 
 // Builder makes chunks of batches, for one transaction after the other, with Clear between. The fields up to Next must
@@ -33,7 +34,7 @@ type Builder struct {
 	CommitSeqs []uint64
 
 	merges map[builderKey]*merge
-	// order is that of merges, so that it is the messages' order.
+	// order is that of merges, so that it is the messages' order. Behind its end is memory of earlier transactions.
 	order []*merge
 }
 
@@ -54,19 +55,28 @@ type builderKey struct {
 	n            int
 }
 
+// merge is a chunk that is being made of small pieces.
 type merge struct {
 	key     builderKey
 	outputs []string
-	raw     []byte
-	events  int
-	parts   []chunk.Part
+	// raw is their entries: those of the first piece where they lie, or of several in memory of its own.
+	raw    []byte
+	own    bool
+	events int
+	parts  []chunk.Part
 }
 
 // Clear forgets all but the next number, and keeps memory for the next transaction: of Values at most so many bytes.
 func (g *Builder) Clear(keep int) {
+	for _, m := range g.order {
+		parts := m.parts[:0]
+		if cap(parts) > keepParts {
+			parts = nil
+		}
+		*m = merge{parts: parts}
+	}
 	clear(g.Chunks)
 	clear(g.Whole)
-	clear(g.order)
 	clear(g.merges)
 	g.Chunks, g.Whole, g.CommitSeqs, g.order = g.Chunks[:0], g.Whole[:0], g.CommitSeqs[:0], g.order[:0]
 	if g.Values = g.Values[:0]; cap(g.Values) > keep {
@@ -142,11 +152,19 @@ func (g *Builder) piece(b *Batch, m *message, p *piece, last bool) {
 		if g.merges == nil {
 			g.merges = map[builderKey]*merge{}
 		}
-		open = &merge{key: key, outputs: m.Outputs, raw: g.Memory.Entries.Get()}
+		open = g.merge()
+		open.key, open.outputs = key, m.Outputs
 		g.merges[key] = open
-		g.order = append(g.order, open)
 	}
-	open.raw = append(open.raw, data...)
+	switch {
+	case len(open.raw) == 0:
+		open.raw = data
+	case !open.own:
+		open.own = true
+		open.raw = append(append(g.Memory.Entries.Get(), open.raw...), data...)
+	default:
+		open.raw = append(open.raw, data...)
+	}
 	open.events += p.events
 	// Parts without an id have nothing of their own, so they are one.
 	if n := len(open.parts); n > 0 && pt.Flags == 0 && open.parts[n-1].Flags == 0 {
@@ -157,6 +175,20 @@ func (g *Builder) piece(b *Batch, m *message, p *piece, last bool) {
 		pt.First = 0
 	}
 	open.parts = append(open.parts, pt)
+}
+
+// merge returns an empty one, the last in order.
+func (g *Builder) merge() *merge {
+	n := len(g.order)
+	if n < cap(g.order) {
+		if g.order = g.order[:n+1]; g.order[n] != nil {
+			return g.order[n]
+		}
+		g.order = g.order[:n]
+	}
+	m := new(merge)
+	g.order = append(g.order, m)
+	return m
 }
 
 // Flush makes chunks of all that is left.
@@ -172,7 +204,9 @@ func (g *Builder) Flush() {
 func (g *Builder) flush(m *merge) {
 	delete(g.merges, m.key)
 	g.chunk(Chunk{Header: g.header(&m.key, m.outputs, m.events, len(m.raw), m.parts)}, m.raw, false)
-	g.Memory.Entries.Put(m.raw)
+	if m.own {
+		g.Memory.Entries.Put(m.raw)
+	}
 	m.raw = nil
 }
 

@@ -12,11 +12,14 @@ type Settled struct {
 	// Seq is that of the last.
 	Seq    uint64
 	header chunk.Header
+	// parts is memory for those of the chunk that is added.
+	parts []chunk.Part
 }
 
 // Add adds a chunk, as it is on disk, that comes right behind those before; false: it has to be kept.
 func (s *Settled) Add(value []byte) bool {
-	h, err := chunk.DecodeHeader(value, nil)
+	h, err := chunk.DecodeParts(value, s.parts)
+	s.parts = h.Parts
 	if err != nil || h.Origin.Seq != 0 {
 		return false
 	}

@@ -18,7 +18,9 @@ const requeueChunk = 256 << 10
 // Decode makes c of a chunk as it is on disk, in the queue of that number. Its entries are of the memory's, the
 // caller's to give back to m.Entries.
 func (m *Memory) Decode(value []byte, queue [16]byte, c *event.Chunk) error {
-	head, err := chunk.DecodeHeader(value, nil)
+	// Most have no more: these take no memory.
+	var few [2]chunk.Part
+	head, err := chunk.DecodeForOutput(value, few[:0])
 	if err != nil {
 		return err
 	}
