@@ -157,7 +157,7 @@ func otherParts() []row {
 			"what becomes of events is made of a configuration, and moves none",
 		},
 		{
-			"pkg/app/internal/group", with("pkg/buffer", "pkg/status/snapshot"),
+			"pkg/app/internal/group", with("pkg/buffer", "pkg/status/snapshot", "internal/safetext"),
 			"the group's picture is made of what its processes tell, and asks nobody",
 		},
 		{

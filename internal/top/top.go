@@ -36,7 +36,8 @@ type State struct {
 		Connections int       `json:"connections"`
 		LastSeen    time.Time `json:"last_seen"`
 	} `json:"clusters"`
-	Outputs []Output `json:"outputs"`
+	Outputs []Output      `json:"outputs"`
+	Group   *client.Group `json:"group"`
 }
 
 // Output is an output.
@@ -110,6 +111,8 @@ type Model struct {
 	at string
 	// detail says that it is looked at closer.
 	detail bool
+	// pods says that all that share the queue are looked at, in place of the outputs.
+	pods bool
 	// ask is what is done to it once that is confirmed; "": nothing.
 	ask string
 	// said is what became of the last one.
@@ -253,9 +256,11 @@ func (m *Model) key(key string) tea.Cmd {
 	case "down", "j":
 		m.move(1)
 	case "enter":
-		m.detail = !m.detail
+		m.detail, m.pods = !m.detail, false
+	case "g":
+		m.detail, m.pods = false, !m.pods && m.state.Group != nil
 	case "esc":
-		m.detail = false
+		m.detail, m.pods = false, false
 	case "s":
 		m.sort = (m.sort + 1) % len(sorts())
 		m.order()

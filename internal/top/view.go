@@ -102,11 +102,19 @@ func (m *Model) Text() string {
 	}
 	if m.known {
 		m.head(p)
-		if o := m.chosen(); m.detail && o != nil {
+		o := m.chosen()
+		switch {
+		case m.detail && o != nil:
 			m.closer(p, o)
-		} else {
+		case m.pods && m.state.Group != nil:
+			m.group(p)
+		default:
 			m.outputs(p)
 			m.clusters(p)
+			if m.groupRows() > 0 {
+				p.line("", "")
+				m.group(p)
+			}
 		}
 	}
 	p.left = 2
@@ -167,7 +175,7 @@ func (m *Model) outputs(p *page) {
 	all := m.state.Outputs
 	p.line(dim, "  %-20s %11s %8s %9s %9s  %s", "OUTPUT by "+sorts()[m.sort].name, "PENDING", "LAG", "RATE/s",
 		"DONE IN", "STATE")
-	room := max(p.left-3-min(len(m.state.Clusters), 4), 1)
+	room := max(p.left-3-min(len(m.state.Clusters), 4)-m.groupRows(), 1)
 	from := 0
 	for i := range all {
 		if all[i].Name == m.at && i >= room {
@@ -218,7 +226,7 @@ func (m *Model) clusters(p *page) {
 		if !c.LastSeen.IsZero() {
 			seen = seconds(max(0, m.o.Now().Sub(c.LastSeen).Seconds())) + " ago"
 		}
-		if p.left == 1 && i < len(m.state.Clusters)-1 {
+		if p.left == 1+m.groupRows() && i < len(m.state.Clusters)-1 {
 			p.line(dim, "  and %s more", humanize.Count(len(m.state.Clusters)-i, "cluster"))
 			return
 		}
@@ -275,7 +283,11 @@ func (m *Model) foot(p *page) {
 	case m.said != "":
 		p.line("", "%s", m.said)
 	}
-	p.line(dim, "↑↓ choose   enter closer   s sort   p pause or resume   r retry now   q quit")
+	group := ""
+	if m.state.Group != nil {
+		group = "g pods   "
+	}
+	p.line(dim, "↑↓ choose   enter closer   s sort   p pause or resume   r retry now   %sq quit", group)
 }
 
 // question says what will be done.

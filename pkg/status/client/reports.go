@@ -13,7 +13,10 @@ type Queue struct {
 	Full string `json:"full,omitempty"`
 	// Outputs are ascending by name.
 	Outputs []OutputQueue `json:"outputs"`
-	Oldest  float64       `json:"oldest_seconds"` // age of the oldest chunk; 0: none
+	// Oldest is the age of the oldest chunk; 0: there is none.
+	Oldest float64 `json:"oldest_seconds"`
+	// Pods is how many aggregators share the queue and run; 0: it is one server's alone.
+	Pods int `json:"pods,omitempty"`
 }
 
 // OutputQueue is what is pending for one output.

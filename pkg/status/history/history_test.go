@@ -180,3 +180,26 @@ func TestTimeToFull(t *testing.T) {
 		}
 	}
 }
+
+// What another pod has refused is counted from when it was heard of first: its counters are older than this program.
+func TestRefusedByPods(t *testing.T) {
+	var r Recent
+	state := func(minute, refused int) *snapshot.Snapshot {
+		s := at(time.Duration(minute) * time.Minute)
+		s.Group = &snapshot.Group{Pods: []snapshot.Pod{
+			{Name: "old", PodPeople: snapshot.PodPeople{LoginsRefused: uint64(refused)}},
+		}}
+		return s
+	}
+	for minute, want := range []uint64{0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 100, 100} {
+		s := state(minute, 1000+10*minute)
+		if r.Fill(s); s.Group.Pods[0].LoginsRefusedLately != want {
+			t.Errorf("minute %d: %d, want %d", minute, s.Group.Pods[0].LoginsRefusedLately, want)
+		}
+		r.Keep(s)
+	}
+	again := state(13, 3)
+	if r.Fill(again); again.Group.Pods[0].LoginsRefusedLately != 0 {
+		t.Errorf("a counter that fell: %d", again.Group.Pods[0].LoginsRefusedLately)
+	}
+}

@@ -50,12 +50,8 @@ const (
 	redirected
 	evicted
 	loginsRefused
+	loginsRefusedByPod
 )
-
-// loginReasons are the reasons of refusals that are about who somebody is.
-func loginReasons() []string {
-	return []string{"shared_key", "user", "source", "certificate", "unknown_cluster", "tls", "login"}
-}
 
 // meant reports whether events that are dropped for reason are what filters are for.
 func meant(reason string) bool {
@@ -85,11 +81,12 @@ func each(s *snapshot.Snapshot, add func(c counter, value uint64)) {
 		add(counter{redirected, o.Name}, o.Redirected)
 	}
 	for i := range s.Listeners {
-		refused := uint64(0)
-		for _, reason := range loginReasons() {
-			refused += s.Listeners[i].Refused[reason]
+		add(counter{loginsRefused, s.Listeners[i].Name}, s.Listeners[i].LoginsRefused())
+	}
+	if g := s.Group; g != nil {
+		for i := range g.Pods {
+			add(counter{loginsRefusedByPod, g.Pods[i].Name}, g.Pods[i].LoginsRefused)
 		}
-		add(counter{loginsRefused, s.Listeners[i].Name}, refused)
 	}
 	add(counter{kind: evicted}, s.DeadLetters.EvictedEvents)
 }
@@ -124,6 +121,22 @@ func (r *Recent) before(at time.Time, within time.Duration) map[counter]uint64 {
 		}
 	}
 	return nil
+}
+
+// first returns what a counter of another program was at ten minutes ago, or where it was heard of later than that, at
+// first; now where it was not heard of yet.
+func (r *Recent) first(c counter, at time.Time, now uint64) uint64 {
+	value := now
+	for i := len(r.marks) - 1; i >= 0; i-- {
+		then, known := r.marks[i].of[c]
+		if known {
+			value = min(then, now)
+		}
+		if at.Sub(r.marks[i].at) >= tenMinutes {
+			break
+		}
+	}
+	return value
 }
 
 // Fill fills in what happened in s lately.
@@ -161,6 +174,13 @@ func (r *Recent) Fill(s *snapshot.Snapshot) {
 	}
 	for i := range s.Listeners {
 		s.Listeners[i].LoginsRefusedLately = grown[counter{loginsRefused, s.Listeners[i].Name}]
+	}
+	if g := s.Group; g != nil {
+		for i := range g.Pods {
+			p := &g.Pods[i]
+			was := r.first(counter{loginsRefusedByPod, p.Name}, s.At, p.LoginsRefused)
+			p.LoginsRefusedLately = p.LoginsRefused - was
+		}
 	}
 	s.DeadLetters.EvictedLately = grown[counter{kind: evicted}]
 }

@@ -6,6 +6,7 @@ import * as verdict from "./verdict.js";
 import * as picture from "./picture.js";
 import * as outputs from "./outputs.js";
 import * as clusters from "./clusters.js";
+import * as pods from "./pods.js";
 import * as queue from "./queue.js";
 import * as letters from "./letters.js";
 import * as tail from "./tail.js";
@@ -13,7 +14,7 @@ import * as server from "./server.js";
 import { reload } from "./actions.js";
 
 // Each part has show(page); one more is a line here and a section in index.html.
-const parts = [verdict, picture, outputs, clusters, queue, letters, tail, server];
+const parts = [verdict, picture, outputs, clusters, pods, queue, letters, tail, server];
 
 const own = document.querySelector("meta[name=page]").content;
 const slots = 90;

@@ -32,21 +32,23 @@ const (
 // view is what the page shows. Times are milliseconds since 1970, ages seconds; what is missing is nothing. Rates and
 // counts that change all the time are rounded to what people read, so that little has to be sent.
 type view struct {
-	Version   string                  `json:"version"`
-	Commit    string                  `json:"commit"`
-	Host      string                  `json:"host"`
-	Started   int64                   `json:"started"`
-	Ready     bool                    `json:"ready"`
-	Stale     float64                 `json:"stale,omitzero"`
-	Verdict   verdict                 `json:"verdict"`
-	Config    config                  `json:"config"`
-	Memory    snapshot.Memory         `json:"memory"`
-	Queue     queue                   `json:"queue"`
-	Outputs   map[string]*output      `json:"outputs"`
-	Clusters  map[string]*cluster     `json:"clusters"`
-	Listeners map[string]*listener    `json:"listeners"`
-	Letters   letters                 `json:"letters"`
-	Certs     map[string]*certificate `json:"certs"`
+	Version   string               `json:"version"`
+	Commit    string               `json:"commit"`
+	Host      string               `json:"host"`
+	Started   int64                `json:"started"`
+	Ready     bool                 `json:"ready"`
+	Stale     float64              `json:"stale,omitzero"`
+	Verdict   verdict              `json:"verdict"`
+	Config    config               `json:"config"`
+	Memory    snapshot.Memory      `json:"memory"`
+	Queue     queue                `json:"queue"`
+	Outputs   map[string]*output   `json:"outputs"`
+	Clusters  map[string]*cluster  `json:"clusters"`
+	Listeners map[string]*listener `json:"listeners"`
+	Letters   letters              `json:"letters"`
+	// Group is nil where the queue is this program's alone.
+	Group *group                  `json:"group,omitempty"`
+	Certs map[string]*certificate `json:"certs"`
 }
 
 type verdict struct {
@@ -248,6 +250,7 @@ func viewOf(s *snapshot.Snapshot, words bool) *view {
 		v.listener(&s.Listeners[i])
 	}
 	v.Letters = lettersOf(&s.DeadLetters)
+	v.Group = groupOf(s)
 	for i := range min(len(s.Certificates), maxRows) {
 		c := &s.Certificates[i]
 		v.Certs[name(c.Owner)] = &certificate{

@@ -48,6 +48,30 @@ func TestWords(t *testing.T) {
 	}
 }
 
+// TestGroup shows the pods that run and those that are missed, and of others than this one who connects to them.
+func TestGroup(t *testing.T) {
+	if g := viewOf(day(snapshottest.Normal, 60), true).Group; g != nil {
+		t.Errorf("a program that shares nothing shows a group: %+v", g)
+	}
+	g := viewOf(day(snapshottest.Shared, 1000), false).Group
+	if len(g.Pods) != 5 || g.Earlier != 1 {
+		t.Fatalf("%d pods are shown, and %d ended earlier", len(g.Pods), g.Earlier)
+	}
+	self, waits, gone, odd := g.Pods["1"], g.Pods["3"], g.Pods["4"], g.Pods["6"]
+	if !self.Self || self.State != snapshot.PodReady || self.In == 0 || self.Out == 0 || self.Memory == 0 {
+		t.Errorf("this one: %+v", self)
+	}
+	if waits.Self || waits.State != snapshot.PodNotReady || !strings.Contains(waits.Why, "no NATS server") {
+		t.Errorf("one that is not ready: %+v", waits)
+	}
+	if gone.State != snapshot.PodGone || gone.Conns != 0 || gone.Seen == 0 {
+		t.Errorf("one that is gone: %+v", gone)
+	}
+	if len(odd.Away) != 1 || odd.Away[0].Reason != "shared_key" || len(odd.NoAcks) != 1 || odd.Version != "v1.5.0" {
+		t.Errorf("one with strange agents: %+v", odd)
+	}
+}
+
 // TestViewIsBounded has texts of a megabyte, and more of everything than a page shows.
 func TestViewIsBounded(t *testing.T) {
 	s := day(snapshottest.Hostile, 60)
@@ -57,6 +81,8 @@ func TestViewIsBounded(t *testing.T) {
 		})
 		s.Listeners[0].Agents = append(s.Listeners[0].Agents, s.Listeners[0].Agents[0])
 		s.Listeners[0].RefusedPeers = append(s.Listeners[0].RefusedPeers, s.Listeners[0].RefusedPeers[0])
+		s.Group.Pods = append(s.Group.Pods, s.Group.Pods[0])
+		s.Group.Pods[len(s.Group.Pods)-1].Name = strings.Repeat("p", len(s.Group.Pods)%3000)
 		s.Outputs[0].Hosts = append(s.Outputs[0].Hosts, snapshot.Host{Address: "x", Error: "y"})
 		s.Outputs[0].WaitingTargets = append(s.Outputs[0].WaitingTargets, snapshot.WaitingTarget{
 			Target: strings.Repeat("t", len(s.Outputs)%300),
@@ -65,7 +91,7 @@ func TestViewIsBounded(t *testing.T) {
 			Output: "o", Reason: strings.Repeat("r", len(s.DeadLetters.By)%300),
 		})
 	}
-	if n := len(written(t, s, true)); n > 4<<20 {
+	if n := len(written(t, s, true)); n > 5<<20 {
 		t.Errorf("the view has %d bytes", n)
 	}
 	v := viewOf(s, true)

@@ -25,7 +25,10 @@ func (s *Snapshot) lists() {
 	if s.Group != nil {
 		notNil(&s.Group.Pods)
 		for i := range s.Group.Pods {
-			notNil(&s.Group.Pods[i].NotReady)
+			p := &s.Group.Pods[i]
+			notNil(&p.NotReady)
+			notNil(&p.RefusedPeers)
+			notNil(&p.NoAckPeers)
 		}
 	}
 	for i := range s.Listeners {

@@ -27,7 +27,8 @@ type Figures struct {
 
 // Pod is one life of an aggregator: a program that is started again is another pod on the same host.
 type Pod struct {
-	Name     string    `json:"name"` // which no other has or had
+	// Name is one that no other has or had.
+	Name     string    `json:"name"`
 	Host     string    `json:"host"`
 	Version  string    `json:"version"`
 	Started  time.Time `json:"started"`
@@ -44,6 +45,23 @@ type Pod struct {
 	ReceivedRate float64 `json:"received_per_second"`
 	// DeliveredRate is derived.
 	DeliveredRate float64 `json:"delivered_per_second"`
+	PodPeople
+	MemoryBytes      int64 `json:"memory_bytes"`
+	MemoryLimitBytes int64 `json:"memory_limit_bytes"`
+}
+
+// PodPeople is who connects to a pod, as the pods tell each other.
+type PodPeople struct {
+	// Agents is how many its listeners know of.
+	Agents int `json:"agents"`
+	// LoginsRefused counts since the pod's start.
+	LoginsRefused uint64 `json:"logins_refused"`
+	// LoginsRefusedLately is how many it has refused in the last ten minutes. Derived.
+	LoginsRefusedLately uint64 `json:"logins_refused_lately"`
+	// RefusedPeers are the ten that it has turned away last.
+	RefusedPeers []RefusedPeer `json:"refused_peers"`
+	// NoAckPeers are the ten that sent messages last that want no ack.
+	NoAckPeers []NoAck `json:"no_ack_peers"`
 }
 
 // PodState is what became of a pod.
@@ -51,9 +69,11 @@ type PodState string
 
 // The states of a pod.
 const (
-	PodReady    PodState = "ready"
-	PodNotReady PodState = "not_ready" // alive, and takes nothing
-	PodEnded    PodState = "ended"     // in good order
+	PodReady PodState = "ready"
+	// PodNotReady is that of one that is alive, and takes nothing.
+	PodNotReady PodState = "not_ready"
+	// PodEnded is that of one that has ended in good order.
+	PodEnded PodState = "ended"
 	// PodGone is that of one that has fallen silent: it was killed, or can't reach the queue's servers.
 	PodGone PodState = "gone"
 )

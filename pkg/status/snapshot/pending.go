@@ -21,6 +21,13 @@ func (s *Snapshot) Pending() client.Queue {
 		q.Bytes += out.Bytes
 		q.Oldest = max(q.Oldest, out.Oldest)
 	}
+	if s.Group != nil {
+		for i := range s.Group.Pods {
+			if s.Group.Pods[i].Alive() {
+				q.Pods++
+			}
+		}
+	}
 	return q
 }
 

@@ -27,6 +27,18 @@ func TestPending(t *testing.T) {
 		q.Outputs[1].State != "idle" {
 		t.Errorf("%+v", q)
 	}
+	if q.Pods != 0 {
+		t.Errorf("%d pods share a queue that is its own", q.Pods)
+	}
+	s.Group = &snapshot.Group{Pods: []snapshot.Pod{
+		{State: snapshot.PodReady},
+		{State: snapshot.PodNotReady},
+		{State: snapshot.PodGone},
+		{State: snapshot.PodEnded},
+	}}
+	if n := s.Pending().Pods; n != 2 {
+		t.Errorf("%d pods share the queue", n)
+	}
 	es := q.Outputs[0]
 	for i, want := range []float64{5, -1, 0} {
 		switch done := es.Clusters[i].Done; {

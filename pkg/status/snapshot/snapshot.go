@@ -169,6 +169,14 @@ type Listener struct {
 	LoginsRefusedLately uint64 `json:"logins_refused_lately"`
 }
 
+// LoginsRefused returns how many connections were closed because of who somebody is, or is not.
+func (l *Listener) LoginsRefused() (n uint64) {
+	for _, reason := range []string{"shared_key", "user", "source", "certificate", "unknown_cluster", "tls", "login"} {
+		n += l.Refused[reason]
+	}
+	return n
+}
+
 // Agent is one sender: what comes from one host under one name for one cluster.
 type Agent struct {
 	Peer     string `json:"peer"`     // its address; "": a Unix socket's

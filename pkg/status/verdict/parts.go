@@ -72,18 +72,25 @@ func group(s *snapshot.Snapshot, found finder) {
 	if s.Group == nil {
 		return
 	}
-	f := client.Finding{Severity: client.Warning, Row: "queue", Alert: "AggregatorPodGone"}
+	f := client.Finding{Severity: client.Warning, Alert: "AggregatorPodGone"}
 	for _, p := range s.Group.Missing(s.Time) {
-		f.Subject, f.Since = "pod "+p.Host, p.LastSeen
+		f.Subject, f.Row, f.Since = "pod "+p.Host, "pod/"+p.Name, p.LastSeen
 		f.Remedy = "see why it ended, or can't reach the NATS servers; the others deliver what it had in hand"
 		found(f, "nothing was heard of it for %s", ago(p.LastSeen, s.Time))
 	}
 	f.Severity, f.Alert, f.Since = client.Critical, "AggregatorNotReady", time.Time{}
 	for i := range s.Group.Pods {
-		if p := &s.Group.Pods[i]; p.State == snapshot.PodNotReady && p.Name != s.Group.Self {
-			f.Subject, f.Remedy = "pod "+p.Host, "wait where it starts or stops; else see its log"
+		p := &s.Group.Pods[i]
+		if !p.Alive() || p.Name == s.Group.Self {
+			continue
+		}
+		f.Subject, f.Row = "pod "+p.Host, "pod/"+p.Name
+		if p.State == snapshot.PodNotReady {
+			f.Remedy = "wait where it starts or stops; else see its log"
 			found(f, "not ready, so agents are not to be sent there: %s", strings.Join(p.NotReady, "; "))
 		}
+		people(client.Finding{Severity: client.Warning, Subject: f.Subject, Row: f.Row}, p.NoAckPeers,
+			p.LoginsRefusedLately, p.RefusedPeers, s.Time, found)
 	}
 }
 
@@ -168,21 +175,27 @@ func clusters(s *snapshot.Snapshot, found finder) {
 // listener tells what is wrong with who connects.
 func listener(l *snapshot.Listener, now time.Time, found finder) {
 	f := client.Finding{Severity: client.Warning, Subject: "listener " + l.Name, Row: "listener/" + l.Name}
-	if peers := l.NoAckPeers; len(peers) > 0 && now.Sub(peers[0].LastSeen) < fewAcks {
+	people(f, l.NoAckPeers, l.LoginsRefusedLately, l.RefusedPeers, now, found)
+}
+
+// people tells what is wrong with who connects to what f is about.
+func people(
+	f client.Finding, peers []snapshot.NoAck, refused uint64, away []snapshot.RefusedPeer, now time.Time, found finder,
+) {
+	if len(peers) > 0 && now.Sub(peers[0].LastSeen) < fewAcks {
 		f.Alert, f.Since, f.Whose = "AggregatorNoAcks", peers[0].LastSeen, []string{peers[0].Cluster}
 		f.Remedy = "have them ask for acks, fluentd by require_ack_response true, Fluent Bit by Require_ack_response On"
 		found(f, "agents ask for no acks, so that what their connections lose is lost: %s of %s last",
 			cmp.Or(peers[0].Peer, "one on a socket"), peers[0].Cluster)
 	}
-	if l.LoginsRefusedLately > manyLogins {
+	if refused > manyLogins {
 		f.Alert, f.Since, f.Whose = "AggregatorAuthFailures", time.Time{}, nil
 		f.Remedy = "see who is turned away and why: an old key or certificate, or somebody who tries"
 		last := ""
-		if len(l.RefusedPeers) > 0 {
-			last = fmt.Sprintf(", the last of %s: %s", cmp.Or(l.RefusedPeers[0].Peer, "a socket"),
-				l.RefusedPeers[0].Reason)
+		if len(away) > 0 {
+			last = fmt.Sprintf(", the last of %s: %s", cmp.Or(away[0].Peer, "a socket"), away[0].Reason)
 		}
-		found(f, "%s refused in 10 minutes%s", counted(l.LoginsRefusedLately, "login"), last)
+		found(f, "%s refused in 10 minutes%s", counted(refused, "login"), last)
 	}
 }
 

@@ -166,6 +166,29 @@ func TestVerdict(t *testing.T) {
 			},
 		},
 		{
+			"who connects to other pods",
+			snapshot.Snapshot{Time: time.Unix(1000, 0), Group: &snapshot.Group{Self: "1", Pods: []snapshot.Pod{
+				{
+					Name: "1", Host: "a", State: snapshot.PodReady,
+					PodPeople: snapshot.PodPeople{LoginsRefusedLately: 500},
+				},
+				{Name: "2", Host: "b", State: snapshot.PodReady, PodPeople: snapshot.PodPeople{
+					LoginsRefusedLately: 61, RefusedPeers: []snapshot.RefusedPeer{{Peer: "10.0.0.9", Reason: "user"}},
+					NoAckPeers: []snapshot.NoAck{{Peer: "10.0.0.8", Cluster: "seoul", LastSeen: time.Unix(999, 0)}},
+				}},
+				{Name: "3", Host: "c", State: snapshot.PodReady, PodPeople: snapshot.PodPeople{
+					LoginsRefusedLately: 60,
+					NoAckPeers: []snapshot.NoAck{{
+						Peer: "10.0.0.8", Cluster: "seoul", LastSeen: time.Unix(100, 0),
+					}},
+				}},
+			}}},
+			[]string{
+				"warning pod b: agents ask for no acks, so that what their connections lose is lost: 10.0.0.8 of seoul",
+				"warning pod b: 61 logins refused in 10 minutes, the last of 10.0.0.9: user",
+			},
+		},
+		{
 			"nearly full, of a group",
 			snapshot.Snapshot{Group: &snapshot.Group{}, Queue: snapshot.Queue{DiskBytes: 85, MaxBytes: 100}},
 			[]string{"warning queue: 85 % of buffer.jetstream.max_size"},

@@ -126,6 +126,12 @@ func writeQueue(out io.Writer, q *client.Queue) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
+	if q.Pods > 0 {
+		_, err := fmt.Fprintf(out, "of the queue of %s\n", humanize.Count(q.Pods, "aggregator"))
+		if err != nil {
+			return err
+		}
+	}
 	if q.Full != "" {
 		_, err := fmt.Fprintln(out, safetext.Lines("nothing can be stored: "+q.Full))
 		return err

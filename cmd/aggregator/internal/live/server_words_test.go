@@ -53,7 +53,7 @@ func TestVerdict(t *testing.T) {
 			},
 			{Severity: client.Warning, Subject: "output \x1b[31mes", Text: "slow\u202e"},
 		},
-	})
+	}, nil)
 	want := "Two things are wrong.\ncritical: queue: it is full (since 2026-03-01T12:00:00Z)\n  what to do: raise " +
 		"buffer.max_size\nwarning: output "
 	if err != nil || !strings.HasPrefix(out.String(), want) || strings.ContainsAny(out.String(), "\x1b\u202e") {
@@ -63,8 +63,38 @@ func TestVerdict(t *testing.T) {
 	if err := closed.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := writeVerdict(closed, &client.Verdict{Text: "fine"}); err == nil {
+	if err := writeVerdict(closed, &client.Verdict{Text: "fine"}, nil); err == nil {
 		t.Error("an error of the output is not told")
+	}
+}
+
+// TestGroupInWords is what `status` and `queue` say of those that share the queue.
+func TestGroupInWords(t *testing.T) {
+	var out bytes.Buffer
+	if err := writeVerdict(&out, &client.Verdict{Text: "fine"}, &client.Group{Pods: []client.Pod{
+		{Host: "a", State: "ready"},
+		{Host: "b\x1b[31m", State: "not_ready"},
+		{Host: "c", State: "ready"},
+		{Host: "d", State: "ended"},
+		{Host: "e", State: "gone"},
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	want := "fine\nthe group: 2 aggregators ready, b"
+	if !strings.HasPrefix(out.String(), want) || strings.Contains(out.String(), "\x1b") ||
+		!strings.HasSuffix(out.String(), " is not ready\n") {
+		t.Errorf("status says %q", &out)
+	}
+	for pods, want := range map[int]string{
+		0: "", 1: "of the queue of 1 aggregator\n", 3: "of the queue of 3 aggregators\n",
+	} {
+		out.Reset()
+		if err := writeQueue(&out, &client.Queue{Pods: pods}); err != nil {
+			t.Fatal(err)
+		}
+		if _, after, _ := strings.Cut(out.String(), "\n"); after != want {
+			t.Errorf("queue of %d says %q", pods, after)
+		}
 	}
 }
 

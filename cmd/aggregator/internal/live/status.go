@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/seed-afc6a195/aggregator/cmd/aggregator/internal/flags"
+	"github.com/seed-afc6a195/aggregator/internal/humanize"
 	"github.com/seed-afc6a195/aggregator/internal/safetext"
 	"github.com/seed-afc6a195/aggregator/pkg/status/client"
 )
@@ -30,14 +31,17 @@ Exit codes: 0 all is well, or only warnings; 1 something is critical, or the ser
 			if err != nil {
 				return err
 			}
-			var s struct{ Verdict client.Verdict }
+			var s struct {
+				Verdict client.Verdict
+				Group   *client.Group
+			}
 			if err := c.Get(cmd.Context(), "status", nil, &s); err != nil {
 				return flags.Explained(err)
 			}
 			if f.json {
 				err = writeJSON(cmd.OutOrStdout(), s.Verdict)
 			} else {
-				err = writeVerdict(cmd.OutOrStdout(), &s.Verdict)
+				err = writeVerdict(cmd.OutOrStdout(), &s.Verdict, s.Group)
 			}
 			if err == nil && s.Verdict.Severity == client.Critical {
 				err = errors.New("not all is well")
@@ -50,7 +54,8 @@ Exit codes: 0 all is well, or only warnings; 1 something is critical, or the ser
 	return cmd
 }
 
-func writeVerdict(out io.Writer, v *client.Verdict) error {
+// writeVerdict writes v, and how those are that share the queue, where g is not nil.
+func writeVerdict(out io.Writer, v *client.Verdict, g *client.Group) error {
 	var b strings.Builder
 	fmt.Fprintln(&b, v.Text)
 	for i := range v.Findings {
@@ -67,10 +72,28 @@ func writeVerdict(out io.Writer, v *client.Verdict) error {
 			fmt.Fprintf(&b, "  more: %s\n", f.Chapter)
 		}
 	}
+	if g != nil {
+		fmt.Fprintf(&b, "the group: %s\n", groupText(g))
+	}
 	for line := range strings.Lines(b.String()) {
 		if _, err := fmt.Fprintln(out, safetext.Lines(strings.TrimSuffix(line, "\n"))); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// groupText says how many aggregators share the queue, and names those that are not ready.
+func groupText(g *client.Group) string {
+	ready := 0
+	var others []string
+	for _, p := range g.Pods {
+		switch p.State {
+		case "ready":
+			ready++
+		case "not_ready":
+			others = append(others, p.Host+" is not ready")
+		}
+	}
+	return strings.Join(append([]string{humanize.Count(ready, "aggregator") + " ready"}, others...), ", ")
 }

@@ -22,8 +22,8 @@ func newTopCommand() *cobra.Command {
 		Use: "top", Short: "The status page in a terminal: what is wrong, outputs and clusters, live",
 		Args: flags.NoArgs,
 		Long: `Shows whether all is well, the queue, outputs and clusters, live. Keys choose an output, look at it
-closer, sort, and pause, resume or retry it, after a question. Where the output is no terminal it shows all of that
-once.
+closer, sort, and pause, resume or retry it, after a question; g shows the pods that share the queue. Where the output
+is no terminal it shows all of that once.
 
 ` + flags.AskHelp,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -17,6 +17,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/seed-afc6a195/aggregator/internal/safetext"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/status/snapshot"
 )
@@ -26,14 +27,26 @@ type State struct {
 	Version  string   `json:"v,omitempty"`
 	NotReady []string `json:"n,omitempty"`
 	// Final says that it ends in good order, and does nothing any more.
-	Final       bool        `json:"f,omitempty"`
-	Connections int         `json:"o,omitempty"`
+	Final       bool   `json:"f,omitempty"`
+	Connections int    `json:"o,omitempty"`
+	People      People `json:"w,omitzero"`
+	// Memory and MemoryLimit are in bytes.
+	Memory      int64       `json:"m,omitempty"`
+	MemoryLimit int64       `json:"l,omitempty"`
 	Clusters    []Received  `json:"c,omitempty"`
 	Outputs     []Delivered `json:"d,omitempty"`
 	// Controls are by output.
 	Controls map[string]Control `json:"p,omitempty"`
 	// Trouble is that of outputs, but for those that are well.
 	Trouble []Trouble `json:"t,omitempty"`
+}
+
+// People are who connects to a pod, as in snapshot.Pod, and so bounded.
+type People struct {
+	Agents        int                    `json:",omitempty"`
+	LoginsRefused uint64                 `json:",omitempty"`
+	RefusedPeers  []snapshot.RefusedPeer `json:",omitempty"`
+	NoAckPeers    []snapshot.NoAck       `json:",omitempty"`
 }
 
 // Received is what came in from a cluster, as in snapshot.Cluster.
@@ -68,7 +81,10 @@ type Control struct {
 
 // Of returns the state of a pod, whose own figures s has.
 func Of(s *snapshot.Snapshot, notReady []string, controls map[string]Control) State {
-	st := State{Version: s.Version, NotReady: notReady, Controls: controls}
+	st := State{
+		Version: s.Version, NotReady: notReady, Controls: controls, People: peopleOf(s.Listeners),
+		Memory: s.Memory.UsedBytes / memoryStep * memoryStep, MemoryLimit: s.Memory.LimitBytes,
+	}
 	for i := range s.Listeners {
 		st.Connections += s.Listeners[i].Connections
 	}
@@ -100,6 +116,35 @@ func Of(s *snapshot.Snapshot, notReady []string, controls map[string]Control) St
 		}
 	}
 	return st
+}
+
+const (
+	// memoryStep is what memory is told in, so that a pod that rests has nothing new to tell.
+	memoryStep = 4 << 20
+	// maxPeople is how many of each are told, and maxWords how many bytes of what strangers say of themselves, or of
+	// why they were refused.
+	maxPeople = 10
+	maxWords  = 200
+)
+
+// peopleOf returns who connects to the listeners: those seen last.
+func peopleOf(listeners []snapshot.Listener) (p People) {
+	for i := range listeners {
+		l := &listeners[i]
+		p.Agents += len(l.Agents)
+		p.LoginsRefused += l.LoginsRefused()
+		p.RefusedPeers = append(p.RefusedPeers, l.RefusedPeers...)
+		p.NoAckPeers = append(p.NoAckPeers, l.NoAckPeers...)
+	}
+	slices.SortFunc(p.RefusedPeers, func(a, b snapshot.RefusedPeer) int { return b.LastSeen.Compare(a.LastSeen) })
+	slices.SortFunc(p.NoAckPeers, func(a, b snapshot.NoAck) int { return b.LastSeen.Compare(a.LastSeen) })
+	p.RefusedPeers = p.RefusedPeers[:min(len(p.RefusedPeers), maxPeople)]
+	p.NoAckPeers = p.NoAckPeers[:min(len(p.NoAckPeers), maxPeople)]
+	for i := range p.RefusedPeers {
+		r := &p.RefusedPeers[i]
+		r.Hostname, r.Text = safetext.Clip(r.Hostname, maxWords), safetext.Clip(r.Text, maxWords)
+	}
+	return p
 }
 
 // severity ranks the states in which an output does not deliver; 0: it does.
@@ -187,6 +232,11 @@ func pod(p *peer) snapshot.Pod {
 	out := snapshot.Pod{
 		Name: p.Name, Host: p.Host, Version: p.state.Version, Started: p.Started.UTC(), LastSeen: p.Seen.UTC(),
 		NotReady: p.state.NotReady, Connections: p.state.Connections, State: snapshot.PodReady,
+		MemoryBytes: p.state.Memory, MemoryLimitBytes: p.state.MemoryLimit,
+		PodPeople: snapshot.PodPeople{
+			Agents: p.state.People.Agents, LoginsRefused: p.state.People.LoginsRefused,
+			RefusedPeers: p.state.People.RefusedPeers, NoAckPeers: p.state.People.NoAckPeers,
+		},
 	}
 	switch {
 	case p.state.Final:
@@ -197,7 +247,7 @@ func pod(p *peer) snapshot.Pod {
 		out.State = snapshot.PodNotReady
 	}
 	if !out.Alive() {
-		out.Connections, out.NotReady = 0, nil
+		out.Connections, out.NotReady, out.Agents, out.MemoryBytes, out.NoAckPeers = 0, nil, 0, 0, nil
 	}
 	for i := range p.state.Clusters {
 		out.ReceivedEvents += p.state.Clusters[i].Events

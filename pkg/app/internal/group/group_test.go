@@ -3,6 +3,7 @@ package group
 import (
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -318,6 +319,47 @@ func TestTrouble(t *testing.T) {
 		if p := s.Group.Pods[0]; p.State != snapshot.PodNotReady || !slices.Equal(p.NotReady, []string{"starting"}) {
 			t.Errorf("this pod: %+v", p)
 		}
+	}
+}
+
+// TestPeople tells the others who connects, bounded, and nobody of who has ended.
+func TestPeople(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.start("1", "pod-a"), w.start("2", "pod-b")
+	there := w.own(b)
+	there.Memory = snapshot.Memory{UsedBytes: 99 << 20, LimitBytes: 225 << 20}
+	l := &there.Listeners[0]
+	l.Refused = snapshot.Counts{"shared_key": 5, "tls": 2, "idle": 100}
+	for i := range 50 {
+		at := w.now.Add(time.Duration(i) * time.Second)
+		l.Agents = append(l.Agents, snapshot.Agent{Peer: "10.0.0.1", Cluster: "red"})
+		l.RefusedPeers = append(l.RefusedPeers, snapshot.RefusedPeer{
+			Peer: "10.0.0.9", Text: strings.Repeat("x", 5000), Hostname: strings.Repeat("y", 5000), LastSeen: at,
+		})
+		l.NoAckPeers = append(l.NoAckPeers, snapshot.NoAck{Peer: "10.0.0.8", LastSeen: at})
+	}
+	tell := func(final bool) snapshot.Pod {
+		st := Of(&there, nil, nil)
+		st.Final = final
+		b.shared = st.Marshal()
+		return w.look(a).Group.Pods[1]
+	}
+	p := tell(false)
+	last := w.now.Add(49 * time.Second)
+	if p.Agents != 50 || p.LoginsRefused != 7 || p.MemoryBytes != 96<<20 || p.MemoryLimitBytes != 225<<20 ||
+		len(p.RefusedPeers) != maxPeople || !p.RefusedPeers[0].LastSeen.Equal(last) ||
+		len(p.RefusedPeers[0].Text) > maxWords+5 || len(p.RefusedPeers[0].Hostname) > maxWords+5 ||
+		len(p.NoAckPeers) != maxPeople || !p.NoAckPeers[0].LastSeen.Equal(last) {
+		t.Errorf("%+v", p)
+	}
+	if len(b.shared) > 16<<10 {
+		t.Errorf("%d bytes are shared", len(b.shared))
+	}
+	if l.RefusedPeers[0].LastSeen.Equal(last) || len(l.RefusedPeers[0].Text) != 5000 {
+		t.Error("its own list is another one now")
+	}
+	if p := tell(true); p.Agents != 0 || p.MemoryBytes != 0 || len(p.NoAckPeers) != 0 || p.LoginsRefused != 7 {
+		t.Errorf("after its end: %+v", p)
 	}
 }
 

@@ -25,6 +25,7 @@ func Days() []Day {
 		{"full", Full},
 		{"large", Large},
 		{"hostile", Hostile},
+		{"shared", Shared},
 		{"new", func(began, _ time.Time) snapshot.Snapshot {
 			return snapshot.Snapshot{
 				Version: "v1.4.0", Commit: "0f1e2d3c", Hostname: "aggregator-0", Started: began,
@@ -381,5 +382,14 @@ func Hostile(began, now time.Time) snapshot.Snapshot {
 	s.Config.Failing.Text, s.Config.Warnings = long, []string{short}
 	s.Certificates[0].Names, s.Certificates[0].Failing = []string{short}, snapshot.Failure{Text: long, Time: now}
 	s.DeadLetters.By[0].Reason, s.DeadLetters.By[0].Cluster = short, short
+	s.Group = podsOf(&s, began, now, 3)
+	for i := range s.Group.Pods {
+		p := &s.Group.Pods[i]
+		p.Host, p.Version, p.State, p.NotReady = short, short, snapshot.PodNotReady, []string{long}
+		p.RefusedPeers = []snapshot.RefusedPeer{{
+			Peer: short, Hostname: short, Reason: short, Text: long, LastSeen: now,
+		}}
+		p.NoAckPeers = []snapshot.NoAck{{Peer: short, Cluster: short, LastSeen: now}}
+	}
 	return s
 }

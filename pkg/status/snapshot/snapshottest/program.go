@@ -147,21 +147,3 @@ func failingOutput(started time.Time, n uint64) snapshot.Output {
 		},
 	}
 }
-
-// groupOf is a group of two, of which s is one.
-func groupOf(s *snapshot.Snapshot, started time.Time, n uint64) *snapshot.Group {
-	return &snapshot.Group{
-		Self: "b", Own: snapshot.Figures{Clusters: s.Clusters, Outputs: s.Outputs},
-		Pods: []snapshot.Pod{
-			{
-				Name: "a", Host: "aggregator-1", Version: "1.2.3", Started: started, LastSeen: started.Add(time.Second),
-				State: snapshot.PodNotReady, NotReady: []string{"starting or stopping"}, Connections: 2,
-				ReceivedEvents: n / 4, DeliveredEvents: n / 8,
-			},
-			{
-				Name: "b", Host: "aggregator-0", Version: "1.2.3", Started: started, LastSeen: started.Add(time.Second),
-				State: snapshot.PodReady, Connections: 1, ReceivedEvents: n - n/4, DeliveredEvents: n/2 - n/8,
-			},
-		},
-	}
-}
