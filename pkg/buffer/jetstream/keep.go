@@ -19,6 +19,10 @@ import (
 const (
 	// keepEvery is how often the keeper asks the servers what waits, and tells the group what was counted.
 	keepEvery = time.Second
+	// staleAfter is how long something must seem to have waited for its age to be looked at, and ageEvery in how many
+	// turns that is done once.
+	staleAfter = 5 * time.Second
+	ageEvery   = 5
 	// deafAfter is after how many turns in which it does not hear itself the watch of the group is made anew.
 	deafAfter = 3
 	// forgetEvery is how often who ended long ago is forgotten.
@@ -27,7 +31,8 @@ const (
 
 // keeper is what the keeper remembers from turn to turn.
 type keeper struct {
-	failed int       // turns in a row in which the servers did not do what was asked
+	turns  int       // that came to their end
+	failed int       // in a row in which the servers did not do what was asked
 	deaf   int       // and in which this process did not hear itself
 	told   []byte    // the table that was told last
 	toldAt time.Time // and when
@@ -106,6 +111,9 @@ func (q *Queue) turn(k *keeper) {
 		return
 	}
 	q.discover(stored.Chunks)
+	if err := q.age(ctx, k, stored.First); err != nil {
+		q.trouble(err)
+	}
 	if current {
 		q.compare(ctx, k, stored)
 	}
@@ -251,13 +259,54 @@ func (q *Queue) stored(ctx context.Context) (has account.Stored, err error) {
 	if err != nil {
 		return has, fmt.Errorf("ask what stream %s has: %w", q.chunks(), err)
 	}
-	has = account.Stored{Chunks: map[subject.Place]int64{}, Last: info.State.LastSeq}
+	has = account.Stored{Chunks: map[subject.Place]int64{}, Last: info.State.LastSeq, First: info.State.FirstTime}
 	for text, n := range info.State.Subjects {
 		if place, ok := subject.Parse(q.chunks(), text); ok {
 			has.Chunks[place] = int64(n)
 		}
 	}
 	return has, nil
+}
+
+// age notes since when what others have in hand has waited: nothing is older than the oldest message of all, and, of
+// one place at a time, now and then, its oldest is looked at.
+func (q *Queue) age(ctx context.Context, k *keeper, first time.Time) error {
+	k.turns++
+	q.mu.Lock()
+	q.first = first
+	place, waits := q.stale()
+	q.mu.Unlock()
+	if !waits || k.turns%ageEvery != 0 {
+		return nil
+	}
+	stream, err := q.js.Stream(ctx, q.chunks())
+	if err != nil {
+		return fmt.Errorf("ask for stream %s: %w", q.chunks(), err)
+	}
+	m, err := stream.GetMsg(ctx, 1, jetstream.WithGetMsgSubject(subject.Of(q.chunks(), place)))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read the oldest chunk for output %s: %w", place.Output, err)
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.since[place] = m.Time
+	return nil
+}
+
+// stale returns a place where something seems to have waited for long, though nothing of it is in hand here. q.mu is
+// held.
+func (q *Queue) stale() (place subject.Place, waits bool) {
+	for p, since := range q.since {
+		src := q.sources[sourceName{p.Output, p.Target}]
+		inHand := src != nil && src.partitions[p.Cluster] != nil && !src.partitions[p.Cluster].oldest().IsZero()
+		if since.After(q.first) && !inHand && q.now().Sub(since) > staleAfter {
+			return p, true
+		}
+	}
+	return place, false
 }
 
 // discover begins to fetch from places where others have stored something.

@@ -30,8 +30,9 @@ type state struct {
 	book *account.Book
 	// agrees says that the servers had as many chunks as the book when they were asked last.
 	agrees bool
-	// since is since when something has waited at a place, as far as known.
+	// since is since when something has waited at a place, as far as known, and first since when anything has anywhere.
 	since map[subject.Place]time.Time
+	first time.Time
 	crowd
 	batches  uint64
 	repeated map[string]buffer.Duplicates
@@ -168,8 +169,11 @@ func (q *Queue) wait(p subject.Place) buffer.Wait {
 	w.Oldest = q.since[p]
 	if w.Oldest.IsZero() {
 		w.Oldest = q.now()
-		q.since[p] = w.Oldest
 	}
+	if w.Oldest.Before(q.first) {
+		w.Oldest = q.first
+	}
+	q.since[p] = w.Oldest
 	if src != nil {
 		if part := src.partitions[p.Cluster]; part != nil {
 			if at := part.oldest(); !at.IsZero() {

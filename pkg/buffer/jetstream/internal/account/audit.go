@@ -1,6 +1,8 @@
 package account
 
 import (
+	"time"
+
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/ledger"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/subject"
@@ -36,6 +38,8 @@ type Stored struct {
 	Chunks map[subject.Place]int64
 	// Last is the number of the newest message that it ever had.
 	Last uint64
+	// First is since when the oldest message is there.
+	First time.Time
 }
 
 // Compare holds what the servers have against the book. It returns the places at which they are to be believed, since
