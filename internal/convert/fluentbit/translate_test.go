@@ -55,3 +55,17 @@ func output(t *testing.T, inside string) string {
 	}
 	return text + converttest.Notes(notes)
 }
+
+// classic says what a whole file in the classic form does.
+func classic(t *testing.T, text string) string {
+	t.Helper()
+	old, notes := read(t, "x.conf", text)
+	return converttest.Flow(old) + converttest.Notes(notes)
+}
+
+// yaml says what a whole file in YAML does.
+func yaml(t *testing.T, text string) string {
+	t.Helper()
+	old, notes := read(t, "x.yaml", text)
+	return converttest.Flow(old) + converttest.Notes(notes)
+}

@@ -1,6 +1,8 @@
 package fluentd
 
 import (
+	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -76,6 +78,7 @@ func (c *converter) filter(label string, s *syntax.Section) *flow.Filter {
 	r.Ignore("@type", "type", "@id", "id", "@label", "@log_level", "log_level")
 	f.Steps = read(c, r)
 	r.Done()
+	needVariables(own, f.At, f.Steps)
 	if c.agent && label == c.old.Flow.Start {
 		switch {
 		case len(own.Lost) > 0:
@@ -93,6 +96,13 @@ func (c *converter) filter(label string, s *syntax.Section) *flow.Filter {
 		c.notes.NeedEnv(e.Name, e.From)
 	}
 	return f
+}
+
+// needVariables notes the variables of the environment that steps name, also where Ruby did or with a default.
+func needVariables(notes *settings.Notes, at syntax.Place, steps []flow.Step) {
+	for _, m := range regexp.MustCompile(`\$\{env:(\w+)`).FindAllStringSubmatch(fmt.Sprint(steps), -1) {
+		notes.NeedEnv(m[1], "as for the old program; "+at.String())
+	}
 }
 
 // agentOnly keeps a filter for an agent, where the configuration is one's, and says so where it is not.
@@ -312,7 +322,10 @@ func (c *converter) throttle(r *settings.Reader) []flow.Step {
 		// There, dots lead into maps.
 		key.WriteString(ruby.Placeholder(strings.Split(strings.TrimPrefix(name, "$."), ".")))
 	}
-	rate := max(1, limit/period)
+	var rate any = float64(limit) / float64(period)
+	if limit%period == 0 {
+		rate = limit / period
+	}
 	body := flow.Map{{Key: "rate", Value: rate}, {Key: "interval", Value: strconv.Itoa(period) + "s"}, {
 		Key:   "burst",
 		Value: limit,

@@ -75,6 +75,7 @@ modify: {remove: ["x"], set: {plain: "text", copy: "{record.a.b}", mixed: "{tag}
     "${env:HOSTNAME}", env: "${env:E:-none}"}}
 modify: {remove: ["plain"]}
 variable: HOSTNAME
+variable: E
 `},
 		{Name: "record_transformer, all texts", Old: `
 @type record_transformer

@@ -30,3 +30,16 @@ func steps(t *testing.T, inside string) string {
 	}
 	return b.String() + converttest.Notes(notes)
 }
+
+// whole says what a whole file does, and holds that what becomes of it passes check.
+func whole(t *testing.T, text string) string {
+	t.Helper()
+	root, err := conf.ParseText("x.conf", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	notes := &settings.Notes{}
+	old := fluentd.Convert(root, notes)
+	converttest.Check(t, "x.conf", text)
+	return converttest.Flow(old) + converttest.Notes(notes)
+}

@@ -63,7 +63,7 @@ func (c *converter) parser(r *settings.Reader) []flow.Step {
 		r.Notes.Lose(r.At, r.Title, "only the last of its <parse> counts", "")
 	}
 	if conf.Type(parse) == "multi_format" {
-		return c.multiFormat(r, parse, field, tail)
+		return c.multiFormat(r, parse, path, tail)
 	}
 	body, ok := c.format(r, parse, field, parse == r.Section)
 	if !ok {
@@ -74,12 +74,12 @@ func (c *converter) parser(r *settings.Reader) []flow.Step {
 
 // multiFormat reads several <pattern>s, which are tried in turn: what one has read is gone for those behind. Where the
 // text stays in the record, they read a copy of it.
-func (c *converter) multiFormat(r *settings.Reader, s *syntax.Section, field string,
-	tail flow.Map,
-) (steps []flow.Step) {
+func (c *converter) multiFormat(r *settings.Reader, s *syntax.Section, path []string, tail flow.Map) (
+	steps []flow.Step,
+) {
 	const text = "_text"
+	field, access := ruby.Path(path), ruby.Field(path)
 	copied := tail.Get("keep") != nil
-	access := accessOf(field)
 	if copied {
 		tail = tail.Without("keep")
 		steps = append(steps, flow.Step{Kind: "modify", Body: flow.Map{{Key: "set", Value: flow.Map{{
@@ -113,14 +113,6 @@ func (c *converter) multiFormat(r *settings.Reader, s *syntax.Section, field str
 		steps = append(steps, flow.Step{Kind: "modify", Body: flow.Map{{Key: "remove", Value: []any{text}}}})
 	}
 	return steps
-}
-
-// accessOf is a path as an expression has it.
-func accessOf(field string) string {
-	if strings.HasPrefix(field, "[") {
-		return "record" + field
-	}
-	return "record." + field
 }
 
 // format reads a <parse> as the settings of a step; old says that its name stands in format.

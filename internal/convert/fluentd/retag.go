@@ -145,6 +145,7 @@ func (c *converter) rule(r *settings.Reader, retag *flow.Retag, w rewrite) {
 			When: flow.Expression(access + " != nil"),
 		}}
 	}
+	needVariables(r.Notes, w.at, rule.Set)
 	retag.Rules = append(retag.Rules, rule)
 }
 
@@ -262,6 +263,7 @@ func (c *converter) retagAll(label string, s *syntax.Section) *flow.Retag {
 	}
 	steps = append(steps, to.steps...)
 	r.Done()
+	needVariables(r.Notes, s.At, steps)
 	retag.Rules = []flow.Rule{{At: s.At, Set: steps, Tags: flow.Tags{Patterns: to.like}}}
 	return retag
 }
