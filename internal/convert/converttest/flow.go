@@ -1,6 +1,7 @@
 package converttest
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -53,7 +54,7 @@ func stage(s flow.Stage) string {
 		return wrap("filter "+tags(f.Tags)+why) + indent(Steps(f.Steps))
 	}
 	var b strings.Builder
-	b.WriteString(wrap("match " + tags(s.Match.Tags)))
+	b.WriteString(wrap("match " + cmp.Or(tags(s.Match.Tags), "nothing")))
 	for _, t := range s.Match.Targets {
 		b.WriteString(indent(target(t)))
 	}
@@ -67,7 +68,7 @@ func target(t flow.Target) string {
 	case t.Null:
 		return "nowhere\n"
 	case t.Retag == nil:
-		return "label " + t.Label + "\n"
+		return fmt.Sprintf("label %q\n", t.Label)
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "new tags, to %q\n", t.Retag.Label)

@@ -96,12 +96,12 @@ lost: <match x#{y>: the tag depends on Ruby
 listener {address: ":24224"}
 pipe "" (start)
 match **
-  label @A
+  label "@A"
   output stdout of type stdout
   nowhere
 pipe "@A"
 match **
-  label
+  label ""
 `},
 		{Name: "stores in turn, and none", Old: `
 <source>
@@ -196,7 +196,7 @@ said: <match fluent.**> relabel: dropped: no label @FLUENT_LOG is in the files, 
 listener {address: ":24224"}
 pipe "" (start)
 match **
-  label @FLUENT_LOG
+  label "@FLUENT_LOG"
 pipe "@FLUENT_LOG"
 match **
   output stdout of type stdout
@@ -525,8 +525,8 @@ match **
 listener {address: ":24224"}
 pipe "" (start)
 match **
-  label @A by x.conf:7
-  label @B by x.conf:24
+  label "@A by x.conf:7"
+  label "@B by x.conf:24"
 pipe "@A"
 match **
   output stdout of type stdout
@@ -537,13 +537,13 @@ filter **
       ["node-1"] and record.kubernetes?.container_name in ["nginx"] and record.kubernetes?.labels?.app == "web"
       and record.kubernetes?.labels?.tier == "front"))'}
 match **
-  label @A
+  label "@A"
 pipe "@B"
 match **
   nowhere
 pipe "@B by x.conf:24"
 match **
-  label @B
+  label "@B"
 lost: <match **> label_router <route>: it leads to no label
 lost: <match **> label_router default_route: what no route takes is not told apart
 `},
