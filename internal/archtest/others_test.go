@@ -219,7 +219,8 @@ func otherParts() []row {
 		},
 		{
 			"internal/convert/converttest",
-			with("internal/convert", "internal/convert/flow", "internal/convert/settings", "pkg/app", "pkg/config"),
+			with("internal/convert", "internal/convert/flow", "internal/convert/settings", "internal/tryout", "pkg/app",
+				"pkg/app/routing", "pkg/config"),
 			"tables of translations know what is written, and that the program has to take it",
 		},
 		{

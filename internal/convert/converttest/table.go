@@ -21,8 +21,8 @@ func Update() bool { return os.Getenv("UPDATE_GOLDEN") != "" }
 // Case is an example: a piece of an old configuration, and what becomes of it. Neither has a backquote.
 type Case struct{ Name, Old, New string }
 
-// Run holds that translate makes of each piece what its case says. With UPDATE_GOLDEN=1 that is written into the file of
-// the test, whose cases are then raw strings.
+// Run holds that translate makes of each piece what its case says. With UPDATE_GOLDEN=1 that is written into the file
+// of the test, whose cases are then raw strings.
 func Run(t *testing.T, cases []Case, translate func(t *testing.T, old string) string) {
 	t.Helper()
 	_, file, _, _ := runtime.Caller(1)
@@ -124,6 +124,15 @@ func wrap(line string) string {
 		line = "    " + line[at+1:]
 	}
 	return b.String() + line + "\n"
+}
+
+// Wrapped writes all lines of a text so.
+func Wrapped(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		b.WriteString(wrap(strings.TrimRight(line, " \n")))
+	}
+	return b.String()
 }
 
 func show(v any) string {

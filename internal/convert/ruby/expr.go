@@ -38,6 +38,8 @@ type node struct {
 	path []string
 	// maybe says that it may be nil.
 	maybe bool
+	// integer says that it is a whole number.
+	integer bool
 }
 
 func (n node) inner() string {
@@ -328,7 +330,9 @@ func (p *parser) sum() (node, error) {
 			a = node{code: str(a) + " + " + str(b), sort: textual}
 			continue
 		}
-		a = node{code: a.inner() + " " + op + " " + b.inner(), sort: numeric}
+		a = node{
+			code: a.inner() + " " + op + " " + b.inner(), sort: numeric, integer: a.integer && b.integer,
+		}
 	}
 	return a, err
 }
@@ -344,15 +348,34 @@ func (p *parser) product() (node, error) {
 		if op == "%" && a.sort == textual {
 			return node{}, unknown("a format, as %%.2f,")
 		}
-		a = node{code: a.inner() + " " + op + " " + b.inner(), sort: numeric}
+		a = quotient(a, op, b)
 	}
 	return a, err
+}
+
+// quotient is a / b and the like. Whole numbers have a whole quotient in Ruby.
+func quotient(a node, op string, b node) node {
+	n := node{code: a.inner() + " " + op + " " + b.inner(), sort: numeric, integer: a.integer && b.integer}
+	if op == "**" && n.integer {
+		n.code, n.whole = "int("+n.code+")", true
+	}
+	if op != "/" || !b.integer || !a.integer && a.sort != anything {
+		return n
+	}
+	whole := "int(floor(" + n.code + "))"
+	if a.integer {
+		n.code, n.whole = whole, true
+		return n
+	}
+	// What a field holds is known when it is there.
+	n.code = "type(" + a.code + ") == \"int\" ? " + whole + " : " + n.code
+	return n
 }
 
 func (p *parser) unary() (node, error) {
 	if p.take("-") {
 		n, err := p.unary()
-		return node{code: "-" + n.inner(), sort: numeric}, err
+		return node{code: "-" + n.inner(), sort: numeric, integer: n.integer}, err
 	}
 	n, err := p.primary()
 	for err == nil {

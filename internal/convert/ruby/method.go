@@ -292,13 +292,13 @@ func plainMethod(n node, method string) (node, error) {
 	case "to_s", "to_str", "inspect":
 		return node{code: str(n), sort: textual, whole: true}, nil
 	case "to_i":
-		return node{code: "int(" + n.code + " ?? 0)", sort: numeric, whole: true}, nil
+		return node{code: "int(" + n.code + " ?? 0)", sort: numeric, whole: true, integer: true}, nil
 	case "to_f":
 		return node{code: "float(" + n.code + " ?? 0)", sort: numeric, whole: true}, nil
 	case "to_json":
 		return node{code: "toJSON(" + n.code + ")", sort: textual, whole: true}, nil
 	case "length", "size", "bytesize":
-		return node{code: "len(" + n.inner() + ")", sort: numeric, whole: true}, nil
+		return node{code: "len(" + n.inner() + ")", sort: numeric, whole: true, integer: true}, nil
 	case "nil?":
 		return is(n.inner() + " == nil")
 	case "empty?", "blank?":
@@ -310,7 +310,9 @@ func plainMethod(n node, method string) (node, error) {
 		return node{code: method + "(" + n.code + ")", whole: true, maybe: true}, nil
 	case "keys", "values":
 		return node{code: method + "(" + n.code + ")", sort: listed, whole: true}, nil
-	case "round", "floor", "ceil", "abs":
+	case "round", "floor", "ceil":
+		return node{code: "int(" + method + "(" + n.code + "))", sort: numeric, whole: true, integer: true}, nil
+	case "abs":
 		return node{code: method + "(" + n.code + ")", sort: numeric, whole: true}, nil
 	case "compact":
 		return node{code: "filter(" + n.code + ", # != nil)", sort: listed, whole: true}, nil

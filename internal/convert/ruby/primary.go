@@ -11,7 +11,7 @@ func (p *parser) primary() (node, error) {
 	t := p.next()
 	switch t.kind {
 	case number:
-		return node{code: t.text, sort: numeric, whole: true}, nil
+		return node{code: t.text, sort: numeric, whole: true, integer: !strings.Contains(t.text, ".")}, nil
 	case text, symbol:
 		return node{code: strconv.Quote(t.text), sort: textual, whole: true}, nil
 	case mixed:

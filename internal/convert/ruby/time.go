@@ -17,7 +17,7 @@ func onTime(n node, method string, args []node) (node, error) {
 	case "utc", "getutc", "gmtime", "to_time", "localtime":
 		return n, nil
 	case "to_i":
-		return node{code: n.code + ".Unix()", sort: numeric, whole: true}, nil
+		return node{code: n.code + ".Unix()", sort: numeric, whole: true, integer: true}, nil
 	case "to_f":
 		return node{code: n.code + ".UnixMilli() / 1000.0", sort: numeric}, nil
 	case "to_r":
@@ -35,7 +35,7 @@ func onTime(n node, method string, args []node) (node, error) {
 			"year": "Year", "month": "Month", "day": "Day", "hour": "Hour", "min": "Minute",
 			"sec": "Second", "nsec": "Nanosecond",
 		}[method]
-		return node{code: n.code + "." + goName + "()", sort: numeric, whole: true}, nil
+		return node{code: n.code + "." + goName + "()", sort: numeric, whole: true, integer: true}, nil
 	}
 	return node{}, unknown("the method %s of a time", method)
 }
