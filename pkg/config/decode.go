@@ -232,7 +232,7 @@ func (d *decoder) check(v reflect.Value, n *node, path string) {
 		at := n.find(p.Key)
 		if refs := at.origins(); refs != nil {
 			// The reason may quote a part of the value.
-			p.Reason = "the value of " + strings.Join(refs, " and ") + " is not accepted"
+			p.Reason = notAccepted(refs)
 		}
 		to := d.problems
 		if p.Warning {
@@ -240,6 +240,11 @@ func (d *decoder) check(v reflect.Value, n *node, path string) {
 		}
 		to.at(at, key, d.redact.Replace(p.Hint), "%s", d.redact.Replace(p.Reason))
 	}
+}
+
+// notAccepted says of a value that interpolations brought in that something is wrong with it, and not what.
+func notAccepted(refs []string) string {
+	return "the value of " + strings.Join(refs, " and ") + " is not accepted"
 }
 
 // redactor replaces values that interpolations brought in by where they came from. Texts of fewer

@@ -87,12 +87,13 @@ func (c *checker) filters() {
 		}
 		var report setting.Report
 		filter.CheckCondition(&report, join(index("routes", i), "when"), r.When, conditionHint)
+		n := c.root.get("routes").item(i).get("when")
 		for _, p := range report.Problems {
-			to := c.errors
-			if p.Warning {
-				to = c.warnings
+			if refs := n.origins(); refs != nil {
+				// The reason quotes the expression.
+				p.Reason = notAccepted(refs)
 			}
-			to.at(c.root.get("routes").item(i).get("when"), p.Key, p.Hint, "%s", p.Reason)
+			c.to(p.Warning).at(n, p.Key, p.Hint, "%s", p.Reason)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Filters)) {

@@ -82,7 +82,7 @@ func (d *decoder) scalar(v reflect.Value, n *node, path string, f field) {
 	case t.Kind() == reflect.Float64:
 		number, err := strconv.ParseFloat(n.text, 64)
 		if err != nil || n.tag == "!!str" && n.refs == nil || math.IsNaN(number) || math.IsInf(number, 0) {
-			fail("a number such as 0.5", "")
+			fail(typeName(t), "")
 			return
 		}
 		if number < 0 {
@@ -133,6 +133,8 @@ func typeName(t reflect.Type) string {
 		return "a whole number"
 	case t.Kind() == reflect.Bool:
 		return "true or false"
+	case t.Kind() == reflect.Float64:
+		return "a number such as 0.5"
 	}
 	return "a single value"
 }

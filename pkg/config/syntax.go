@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // syntax reports an error of the YAML parser, which tells the line in its text, with what is most likely wrong.
@@ -25,6 +26,7 @@ func (r *reader) syntax(err error, data []byte) {
 		line = 1 + slices.IndexFunc(lines, func(l string) bool { return strings.Contains(l, "*"+name) })
 		hint = `put a text that begins with * in quotes, as in match: "**"`
 	case strings.Contains(text, "UTF-8"):
+		line = 1 + slices.IndexFunc(lines, func(l string) bool { return !utf8.ValidString(l) })
 		hint = "save the file as UTF-8"
 	case line > 0 && line <= len(lines) && strings.HasPrefix(strings.TrimLeft(lines[line-1], " "), "\t"):
 		hint = "YAML is indented with spaces, not tabs"
@@ -54,6 +56,8 @@ func likely(text string, lines []string, line int) (at int, hint string) {
 			line = i + 1
 		}
 		return line, "put a text with a colon and a space in quotes; or indent what follows like what it belongs to"
+	case strings.HasPrefix(text, "did not find expected") && endedQuote(lines) > 0:
+		return endedQuote(lines), `a text in quotes ends before its line does: a ' inside is written '', a " is \"`
 	case strings.HasPrefix(text, "did not find expected ',' or"):
 		return line, "close the { or [ that opens in this line or before it"
 	case strings.HasPrefix(text, "did not find expected"):
@@ -108,6 +112,13 @@ func openQuote(lines []string) (line int, quote string) {
 		}
 	}
 	return 0, ""
+}
+
+// endedQuote returns the line, from 1, of the first text in quotes that something follows, as in 'Kim's host'; 0: there
+// is none.
+func endedQuote(lines []string) int {
+	goesOn := regexp.MustCompile(`(?:^|[:\-,\[{]\s+)(?:'[^']*'|"[^"\\]*")[^\s,\]}:'#]`)
+	return 1 + slices.IndexFunc(lines, goesOn.MatchString)
 }
 
 // closing returns where the quote ends the text that begins with s, -1 where it does not.
