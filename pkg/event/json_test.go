@@ -279,6 +279,45 @@ func TestEncoderRemembers(t *testing.T) {
 	}
 }
 
+// TestKnownKeys renders maps of all kinds of keys, many more than an Encoder knows at once, with one Encoder in turn and
+// with a new one for each: what was written before changes nothing.
+func TestKnownKeys(t *testing.T) {
+	var records [][]byte
+	for i := range 2000 {
+		long := strings.Repeat("x", i%40)
+		records = append(records, pack(t, map[string]any{
+			fmt.Sprint("key", i): i, long: 1, "a\"" + long: 2, "\xff" + long: 3, "같은" + long: 4, "time": 5, "tag": 6,
+		}))
+	}
+	e := NewEncoder(plainFields)
+	for round := range 2 {
+		for i, record := range records {
+			ev := &Event{Chunk: &Chunk{Cluster: "c", Tag: "t"}, Record: record}
+			got, err := e.AppendEvent(nil, ev)
+			want, werr := NewEncoder(plainFields).AppendEvent(nil, ev)
+			if err != nil || werr != nil || !bytes.Equal(got, want) || !json.Valid(got) {
+				t.Fatalf("record %d in round %d:\ngot  %s, %v\nwant %s, %v", i, round, got, err, want, werr)
+			}
+		}
+	}
+	// A key that is known is still found twice, whatever its type.
+	twice := &Event{Chunk: &Chunk{}, Record: raw(t, "83 a4 74696d65 01 c4 04 74696d65 02 d9 04 74696d65 03")}
+	if got, err := e.AppendEvent(nil, twice); err != nil || !strings.HasPrefix(string(got), `{"time":3,"@timestamp"`) {
+		t.Errorf("%s, %v", got, err)
+	}
+}
+
+func TestFractions(t *testing.T) {
+	for nsec := uint32(1); nsec < 1e9; nsec = nsec*3 + nsec%7 {
+		for _, n := range []uint32{nsec, nsec / 1000 * 1000, 1e9 - nsec} {
+			want := time.Unix(0, int64(n)).UTC().Format(time.RFC3339Nano)
+			if got := appendRFC3339(nil, Time{Nsec: n}); string(got) != want {
+				t.Fatalf("%d: got %s, want %s", n, got, want)
+			}
+		}
+	}
+}
+
 func TestTimes(t *testing.T) {
 	for sec := int64(-5_000_000_000); sec < 1<<33; sec += 86_399 * 7 {
 		want := time.Unix(sec, 120_000_000).UTC()

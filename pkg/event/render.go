@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"math"
+	"slices"
 	"strconv"
 )
 
@@ -22,7 +23,25 @@ type renderer struct {
 	hashes []uint64
 	// keyLevel is how many keys that are maps or arrays enclose what is being written.
 	keyLevel int
+	// known is keys that were written before, by their hash: most events have the same few.
+	known [1 << knownBits]knownKey
 	keySet
+}
+
+const (
+	// shortKey is how many bytes a key may have whose length is in its lead byte.
+	shortKey = 31
+	// knownBits is of how many bits of a key's hash its place among those that are known is: with so many places, few of
+	// the keys that events have share one.
+	knownBits = 8
+)
+
+// knownKey is a key of which nothing has to be escaped.
+type knownKey struct {
+	n    int
+	name [shortKey]byte
+	// text is it in quotes, with a colon behind it.
+	text [shortKey + 3]byte
 }
 
 // smallMap is the number of members up to which a linear search in hashes beats reading twice.
@@ -177,19 +196,13 @@ func (r *renderer) members(dst, b []byte, i, n, depth int) ([]byte, int, error) 
 		add  = depth == 1 && r.added != nil
 	)
 	for range n {
-		start, at := len(dst), i
-		if dst, i, err = r.key(dst, b, i, depth); err != nil {
+		start := len(dst)
+		var h uint64
+		if dst, i, h, err = r.member(dst, b, i, depth); err != nil {
 			break
 		}
-		text := dst[start+1 : len(dst)-1]
-		if from := i - len(text); from == at+1 && b[at] >= 0xa0 && b[at] <= 0xbf {
-			// Nothing was escaped, so the key is the same where it came from; what was only just written
-			// is slow to read.
-			text = b[from:i]
-		}
-		h := hashText(text)
 		bit := maskBit(h)
-		if add && r.addedMask&bit != 0 && isAdded(r.added, dst[start:]) {
+		if add && r.addedMask&bit != 0 && isAdded(r.added, dst[start:len(dst)-1]) {
 			dst = dst[:start]
 			if i = ValueEnd(b, i); i < 0 {
 				err = ErrTruncated
@@ -203,7 +216,6 @@ func (r *renderer) members(dst, b []byte, i, n, depth int) ([]byte, int, error) 
 		}
 		mask |= bit
 		r.hashes = append(r.hashes, h)
-		dst = append(dst, ':')
 		if dst, i, err = r.value(dst, b, i, depth); err != nil {
 			break
 		}
@@ -211,6 +223,44 @@ func (r *renderer) members(dst, b []byte, i, n, depth int) ([]byte, int, error) 
 	}
 	r.hashes = r.hashes[:base]
 	return dst, i, err
+}
+
+// member writes the key at b[i] and a colon, and returns the hash of the key as it is written, less its quotes.
+func (r *renderer) member(dst, b []byte, i, depth int) (out []byte, end int, hash uint64, err error) {
+	if uint(i) < uint(len(b)) && b[i] >= 0xa0 && b[i] <= 0xbf {
+		if end = i + 1 + int(b[i]&shortKey); end <= len(b) {
+			name := b[i+1 : end]
+			hash = hashText(name)
+			k := &r.known[hash>>(64-knownBits)]
+			if string(k.name[:k.n]) != string(name) || k.n == 0 {
+				start := len(dst)
+				if dst = append(appendQuoted(dst, name), ':'); !k.learn(name, dst[start:]) {
+					// Something was escaped.
+					hash = hashText(dst[start+1 : len(dst)-2])
+				}
+				return dst, end, hash, nil
+			}
+			n := len(dst)
+			dst = slices.Grow(dst, len(k.text))[:n+len(k.text)]
+			*(*[len(k.text)]byte)(dst[n:]) = k.text
+			return dst[:n+k.n+len(`"":`)], end, hash, nil
+		}
+	}
+	start := len(dst)
+	if dst, end, err = r.key(dst, b, i, depth); err != nil {
+		return dst, 0, 0, err
+	}
+	return append(dst, ':'), end, hashText(dst[start+1 : len(dst)-1]), nil
+}
+
+// learn makes k the name, of which text was written; false: it is not written as it is.
+func (k *knownKey) learn(name, text []byte) bool {
+	if len(text) != len(name)+len(`"":`) || string(text[1:1+len(name)]) != string(name) {
+		return false
+	}
+	k.n = copy(k.name[:], name)
+	copy(k.text[:], text)
+	return true
 }
 
 // key writes the key at b[i] as a string.

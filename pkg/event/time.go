@@ -18,7 +18,12 @@ func appendFraction(dst []byte, nsec uint32) []byte {
 	if nsec == 0 {
 		return append(dst, 'Z')
 	}
-	dst = appendPadded(append(dst, '.'), int(nsec), 9)
+	// Nine digits, the first of them by themselves.
+	n := int(nsec)
+	high, low := n/1e5, n%1e5
+	dst = append(dst, '.')
+	dst = append2(append2(dst, high/100), high%100)
+	dst = append2(append2(append(dst, byte('0'+low/1e4)), low/100%100), low%100)
 	for dst[len(dst)-1] == '0' {
 		dst = dst[:len(dst)-1]
 	}
