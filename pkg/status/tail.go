@@ -26,6 +26,17 @@ type Tail interface {
 	Open(r tail.Request) (tail.Stream, error)
 }
 
+// endless returns next for requests that want what it sends without end. Who asks only for the header gets that.
+func endless(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodHead {
+			w.Header().Set("Content-Type", "text/event-stream")
+			return
+		}
+		next(w, r)
+	}
+}
+
 // tail shows events live, as server-sent events, until the client leaves or the server stops.
 func (s *Server) tail(w http.ResponseWriter, r *http.Request) {
 	request, err := s.tailRequest(r)
