@@ -36,12 +36,13 @@ const (
 	fromConfiguration = "configuration"
 )
 
-// collectAt is how much the heap grows from one collection to the next, in percent of what is in use. Go's own 100 costs
-// a fleet 20 MiB more, and 2 % less processor time.
+// collectAt is by how much the heap grows from one collection to the next, in percent of what is in use. Go's own 100
+// costs a fleet 20 MiB more, and 2 % less processor time.
 const collectAt = 75
 
 // LimitMemory has the Go runtime stay within what a program with this configuration has use for, and within what the
-// control group lets it have, unless GOMEMLIMIT says what to do, and collect garbage as often as pays, unless GOGC does.
+// control group lets it have, unless GOMEMLIMIT says what to do. Garbage is collected as often as pays, unless GOGC
+// says how often.
 func LimitMemory(cfg *config.Config, log zerolog.Logger) status.Memory {
 	group, err := cgroup.Memory(os.DirFS("/"))
 	if err != nil {
