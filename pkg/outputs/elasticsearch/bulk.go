@@ -109,15 +109,14 @@ func (b *bulk) cut(from, to, n int) int {
 	return end
 }
 
-// reset empties b and makes room for a batch of the given size, in requests of limit bytes at most.
-func (b *bulk) reset(events, size, limit int, typed bool) {
+// reset empties b and makes room for the text of so many events, size bytes.
+func (b *bulk) reset(events, size int, typed bool) {
 	b.text, b.lines = b.text[:0], b.lines[:0]
 	b.typed, b.prefix = typed, b.prefix[:0]
 	clear(b.targets)
 	clear(b.number)
 	b.targets, b.aside, b.held, b.only = b.targets[:0], b.aside[:0], b.held[:0], none
-	// What an action has, and the names and punctuation that JSON adds: a guess that saves most of the growing.
-	b.text = slices.Grow(b.text, min(size+size/8+events*128, limit))
+	b.text = slices.Grow(b.text, size)
 	b.lines = slices.Grow(b.lines, events)
 }
 

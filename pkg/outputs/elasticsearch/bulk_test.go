@@ -76,8 +76,8 @@ func TestBody(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			b := newBulk(t, tc.config)
-			b.reset(1, 100, pressure.MaxRequest, !tc.typed) // as of another server before
-			b.reset(1, 100, pressure.MaxRequest, tc.typed)
+			b.reset(1, 100, !tc.typed) // as of another server before
+			b.reset(1, 100, tc.typed)
 			c := outputtest.Chunk(1, "a", "t", 1, 7, 3)
 			c.Parts[0].Chunk = event.PartKeyOfChunk("a", "t", "the agent's")
 			batch := outputtest.Batch(c)
@@ -98,7 +98,7 @@ func TestBody(t *testing.T) {
 func TestLongID(t *testing.T) {
 	for _, n := range []int{maxID, maxID + 1} {
 		b := newBulk(t, func(c *Config) { c.ID = strings.Repeat("x", n-1) + "{record.n}" })
-		b.reset(1, 100, pressure.MaxRequest, false)
+		b.reset(1, 100, false)
 		_, refused := b.fill(outputtest.Batch(outputtest.Chunk(1, "a", "t", 1, 7, 3)), 0, pressure.MaxRequest, nil)
 		if long := n > maxID; (len(refused) == 1) != long || (len(b.lines) == 0) != long || len(b.text) == 0 != long {
 			t.Errorf("%d bytes: %d events, refused %v", n, len(b.lines), refused)
@@ -112,7 +112,7 @@ func TestFill(t *testing.T) {
 	batch := outputtest.Batch(c, outputtest.Chunk(2, "b", "t", 10, 10, 100))
 	batch.Events = append([]event.Event{outputtest.Broken(c)}, batch.Events...)
 	batch.Events = append(batch.Events, outputtest.Broken(c))
-	b.reset(len(batch.Events), batch.Bytes, pressure.MaxRequest, false)
+	b.reset(len(batch.Events), batch.Bytes, false)
 	var refused []outputs.Failure
 	var text []byte
 	for next, requests := 0, 0; next < len(batch.Events); requests++ {
@@ -190,7 +190,7 @@ func TestNoAllocations(t *testing.T) {
 	b := newBulk(t, nil)
 	batch := outputtest.Batch(outputtest.Chunk(1, "a", "t", 1000, 0, 300))
 	if n := testing.AllocsPerRun(10, func() {
-		b.reset(len(batch.Events), batch.Bytes, pressure.MaxRequest, false)
+		b.reset(len(batch.Events), batch.Bytes, false)
 		b.fill(batch, 0, pressure.MaxRequest, nil)
 	}); n > 20 {
 		t.Errorf("%v allocations to render 1000 events", n)
@@ -234,6 +234,20 @@ func logs(chunks int) *outputs.Batch {
 	return outputtest.Batch(all...)
 }
 
+// TestTextSize holds that the text of a batch like the one before finds room enough, and not much more.
+func TestTextSize(t *testing.T) {
+	o := newOutput(t, elastictest.New(elastictest.Options{}).Handler(), nil)
+	batch := logs(20)
+	if err := o.Send(t.Context(), batch); err != nil {
+		t.Fatal(err)
+	}
+	b := o.newBulk()
+	b.fill(batch, 0, pressure.MaxRequest, nil)
+	if room, text := o.textSize(batch), len(b.text); room < text || room > text+text/10 {
+		t.Errorf("room for %d bytes, and the text has %d", room, text)
+	}
+}
+
 func perEvent(b *testing.B, events int) {
 	b.Helper()
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*events), "ns/event")
@@ -243,7 +257,7 @@ func BenchmarkRender(b *testing.B) {
 	body, batch := newBulk(b, nil), logs(20)
 	b.ReportAllocs()
 	for b.Loop() {
-		body.reset(len(batch.Events), batch.Bytes, pressure.MaxRequest, false)
+		body.reset(len(batch.Events), batch.Bytes, false)
 		body.fill(batch, 0, pressure.MaxRequest, nil)
 	}
 	b.SetBytes(int64(len(body.text)))

@@ -48,6 +48,8 @@ type Output struct {
 	now        func() time.Time
 	// bulks has *bulk.
 	bulks sync.Pool
+	// added is how many bytes an event's text had more than its msgpack the last time.
+	added atomic.Int64
 
 	itemRefusals, requestRefusals outputs.Refusals
 
@@ -95,6 +97,7 @@ func New(cfg Config, opts Options) (*Output, error) {
 		o.aliases = newAliases(c)
 	}
 	o.bulks.New = func() any { return o.newBulk() }
+	o.added.Store(firstAdded)
 	return o, nil
 }
 

@@ -18,14 +18,31 @@ import (
 func (o *Output) Send(ctx context.Context, batch *outputs.Batch) error {
 	b := o.bulks.Get().(*bulk)
 	defer o.bulks.Put(b)
-	b.reset(len(batch.Events), batch.Bytes, o.limit.Get(), o.client.server().typed)
+	b.reset(len(batch.Events), min(o.textSize(batch), o.limit.Get()), o.client.server().typed)
 	s := send{Output: o, b: b, batch: batch}
 	s.all(ctx)
+	if n := len(b.lines); n > 0 && n == len(batch.Events) {
+		o.added.Store(int64(max(len(b.text)-batch.Bytes, 0) / n))
+	}
 	if len(b.held) > 0 && !s.posted {
 		s.apartFromOthers(ctx)
 	}
 	s.hold()
 	return s.result()
+}
+
+const (
+	// firstAdded is a guess of how many bytes an event's text has more than its msgpack: the action, what is added to
+	// the record, and JSON's punctuation.
+	firstAdded = 240
+	// spareText is room for what events of one batch have more than those of the last one.
+	spareText = 16
+)
+
+// textSize returns about how many bytes the text of batch has. What is rendered into too little room is copied into
+// more than it needs.
+func (o *Output) textSize(batch *outputs.Batch) int {
+	return batch.Bytes + len(batch.Events)*(int(o.added.Load())+spareText)
 }
 
 // all sends the events that are not held back.
