@@ -238,7 +238,6 @@ func (b *batch) Commit(ctx context.Context) error {
 	if err := q.enter(); err != nil {
 		return err
 	}
-	defer q.leave()
 	b.identify()
 	q.resends.Enter(&b.resends)
 	err := b.store(ctx)
@@ -247,6 +246,7 @@ func (b *batch) Commit(ctx context.Context) error {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.waiting--
 	q.changed.Wake()
 	if err == nil {
 		q.batches++
@@ -254,7 +254,7 @@ func (b *batch) Commit(ctx context.Context) error {
 	return err
 }
 
-// enter counts a batch that is being stored.
+// enter counts a batch that is being stored; Commit counts it out.
 func (q *Queue) enter() error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -263,12 +263,6 @@ func (q *Queue) enter() error {
 	}
 	q.waiting++
 	return nil
-}
-
-func (q *Queue) leave() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.waiting--
 }
 
 func (b *batch) piecesEnd(m int) int {

@@ -209,7 +209,7 @@ func (q *Queue) sealHanded(s *sealed, from [16]byte, h *buffer.Handed) error {
 		for _, p := range parts {
 			head.Events += p.Events
 		}
-		data := q.seal(&head, entries, false)
+		data := q.seal(&head, entries)
 		for _, o := range h.Owes {
 			s.addFor(q.chunks(), data, id+"."+strconv.Itoa(first), origin{
 				place:   subject.Place{Output: o.Output, Target: o.Target, Cluster: h.Cluster},

@@ -69,7 +69,7 @@ func (q *Queue) sealItem(s *sealed, it *buffer.RequeueItem) {
 		Received: q.now().UnixNano(), Raw: len(it.Entries), Events: it.Part.Events, Cluster: it.Cluster, Tag: it.Tag,
 		Source: it.Source, Parts: sealing.Kept([]event.Part{it.Part}, flags),
 	}
-	data := q.seal(&h, it.Entries, false)
+	data := q.seal(&h, it.Entries)
 	s.add(q.chunks(), it.Outputs, data, "d-"+strconv.FormatUint(it.ID, 36), origin{
 		place: subject.Place{Cluster: it.Cluster}, counted: ledger.Returned,
 		count: buffer.Count{Chunks: 1, Events: int64(it.Part.Events), Bytes: int64(len(data))},

@@ -91,7 +91,7 @@ func (src *source) sealRest(s *sealed, c *event.Chunk, r *buffer.Rest) error {
 		for _, p := range parts {
 			h.Events += p.Events
 		}
-		data := q.seal(&h, entries, false)
+		data := q.seal(&h, entries)
 		s.addFor(q.chunks(), data, src.restID(c, r, parts), origin{
 			place: to, count: buffer.Count{Chunks: 1, Events: int64(h.Events), Bytes: int64(len(data))}, counted: kind,
 		})

@@ -12,10 +12,15 @@ import (
 // maxPiece is how many bytes of entries go into one message of the stream.
 func (q *Queue) maxPiece() int { return sealing.MaxPiece(int(q.nc().MaxPayload())) }
 
-// seal returns a chunk as it is stored. packed: entries are compressed as h says.
-func (q *Queue) seal(h *chunk.Header, entries []byte, packed bool) []byte {
+// seal returns a chunk as it is stored.
+func (q *Queue) seal(h *chunk.Header, entries []byte) []byte {
+	return q.appendSealed(nil, h, entries, false)
+}
+
+// appendSealed appends a chunk to b as it is stored. packed: entries are compressed as h says.
+func (q *Queue) appendSealed(b []byte, h *chunk.Header, entries []byte, packed bool) []byte {
 	h.Seq, h.Salt = q.numbers.Add(1), q.salt()
-	return sealing.Seal(q.packer, h, entries, packed)
+	return sealing.Append(b, q.packer, h, entries, packed)
 }
 
 // salt returns what marks the chunks that this process has made.

@@ -39,6 +39,7 @@ func (b *batch) store(ctx context.Context) error {
 		}
 	}
 	s := b.seal()
+	defer func() { q.arenas.Put(s.memory) }()
 	if err := q.put(ctx, s, true); err != nil {
 		b.remember()
 		return err
@@ -82,6 +83,8 @@ type sealed struct {
 	messages []*publish.Message
 	of       []origin // of each
 	need     account.Need
+	// memory is that of the messages, where it is used again.
+	memory []byte
 }
 
 // origin is what a sealed chunk is made of.
@@ -94,7 +97,7 @@ type origin struct {
 
 // seal makes chunks of all messages that are no duplicates: one for each output.
 func (b *batch) seal() *sealed {
-	s := &sealed{need: account.Need{}}
+	s := &sealed{need: account.Need{}, memory: b.q.arenas.Get()}
 	for i := range b.msgs {
 		m := &b.msgs[i]
 		if b.resends.Duplicate(i) {
@@ -117,7 +120,7 @@ func (b *batch) seal() *sealed {
 			id := m.id + "." + strconv.Itoa(p.first) + "+" + strconv.Itoa(p.events)
 			h := b.header(m, p.raw, p.events, []chunk.Part{part})
 			h.Codec = p.codec
-			data := b.q.seal(&h, b.arena[p.off:p.off+p.n], p.packed)
+			data := s.seal(b.q, &h, b.arena[p.off:p.off+p.n], p.packed)
 			s.add(b.q.chunks(), m.Outputs, data, id, origin{
 				place: subject.Place{Cluster: m.Cluster}, message: i, counted: ledger.Appended,
 				count: buffer.Count{Chunks: 1, Events: int64(p.events), Bytes: int64(len(data))},
@@ -125,6 +128,13 @@ func (b *batch) seal() *sealed {
 		}
 	}
 	return s
+}
+
+// seal returns a chunk as it is stored, in s.memory.
+func (s *sealed) seal(q *Queue, h *chunk.Header, entries []byte, packed bool) []byte {
+	at := len(s.memory)
+	s.memory = q.appendSealed(s.memory, h, entries, packed)
+	return s.memory[at:len(s.memory):len(s.memory)]
 }
 
 // sealUnnamed seals a message whose client wants no ack, together with those behind it that are alike.
@@ -182,7 +192,7 @@ func (b *batch) fresh(events int) chunk.Part {
 }
 
 func (b *batch) add(s *sealed, i int, h chunk.Header, entries []byte, packed bool) {
-	data := b.q.seal(&h, entries, packed)
+	data := s.seal(b.q, &h, entries, packed)
 	s.add(b.q.chunks(), b.msgs[i].Outputs, data, b.q.freshID(), origin{
 		place: subject.Place{Cluster: b.msgs[i].Cluster}, message: i, counted: ledger.Appended,
 		count: buffer.Count{Chunks: 1, Events: int64(h.Events), Bytes: int64(len(data))},

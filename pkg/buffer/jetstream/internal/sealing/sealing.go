@@ -39,17 +39,18 @@ func Fits(packed, payload int) bool {
 	return packed <= max(payload-headRoom, payload/2)
 }
 
-// Seal returns a chunk as it is stored. packed: entries are compressed as h says.
-func Seal(packer *chunk.Packer, h *chunk.Header, entries []byte, packed bool) []byte {
-	b := chunk.AppendHeader(make([]byte, 0, chunk.FixedSize+256+len(entries)), h)
+// Append appends a chunk to b as it is stored. packed: entries are compressed as h says.
+func Append(b []byte, packer *chunk.Packer, h *chunk.Header, entries []byte, packed bool) []byte {
+	at := len(b)
+	b = chunk.AppendHeader(slices.Grow(b, chunk.FixedSize+256+len(entries)), h)
 	if packed {
 		b = append(b, entries...)
 	} else {
 		var how chunk.Codec
 		b, how = packer.Pack(b, entries)
-		b[9] = byte(how)
+		b[at+9] = byte(how)
 	}
-	chunk.Seal(b)
+	chunk.Seal(b[at:])
 	return b
 }
 

@@ -123,7 +123,7 @@ func TestDigest(t *testing.T) {
 	}
 }
 
-func TestSeal(t *testing.T) {
+func TestAppend(t *testing.T) {
 	packer, err := chunk.NewPacker("s2")
 	if err != nil {
 		t.Fatal(err)
@@ -134,7 +134,10 @@ func TestSeal(t *testing.T) {
 		{Key: [16]byte{1}, Chunk: [16]byte{1}, Events: 1}, {Key: [16]byte{2}, Chunk: [16]byte{3}, Events: 2},
 	}
 	h := chunk.Header{Seq: 7, Raw: len(all), Events: 3, Cluster: "c", Tag: "t", Parts: Kept(parts, chunk.PartKeyed)}
-	data := Seal(packer, &h, all, false)
+	data := Append([]byte("before"), packer, &h, all, false)
+	if data = data[len("before"):]; data[9] != byte(chunk.CodecS2) {
+		t.Errorf("the codec is %d", data[9])
+	}
 	if err := chunk.Verify(data); err != nil {
 		t.Fatal(err)
 	}
