@@ -96,6 +96,16 @@ func (c *checker) buffer() {
 			c.warnings.at(n, "buffer."+key, instead, "it has no effect with type jetstream")
 		}
 	}
+	for _, name := range c.OutputNames() {
+		common, key := c.Outputs[name].Common, join("outputs", name)+".catch_up.fresh_share"
+		if common == nil || c.errors.within(key) {
+			continue
+		}
+		if share, err := common.CatchUp.Share(); err == nil && share > 0 {
+			c.warnings.at(c.root.get("outputs").get(name).get("catch_up"), key, "leave it out",
+				"it has no effect with buffer.type jetstream, which hands out the oldest first")
+		}
+	}
 }
 
 // files holds that outputs have files of their own.

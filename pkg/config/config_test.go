@@ -103,19 +103,23 @@ buffer:
   segment_size: 1MiB
   min_free_disk: 1GiB
   jetstream: {urls: nats://nats:4222, max_size: 5GiB}
+outputs:
+  o: {type: stdout, catch_up: {fresh_share: 30%}}
+  p: {type: stdout, catch_up: {fresh_share: 0%}}
 `), world())
 	if err != nil {
 		t.Fatal(err)
 	}
 	var keys []string
+	want := []string{"buffer.sync", "buffer.segment_size", "buffer.min_free_disk", "outputs.o.catch_up.fresh_share"}
 	for _, w := range c.Warnings {
-		for _, key := range []string{"sync", "segment_size", "min_free_disk"} {
-			if strings.Contains(w, "buffer."+key+": it has no effect with type jetstream") {
+		for _, key := range append(want, "outputs.p.catch_up.fresh_share") {
+			if strings.Contains(w, key+": it has no effect with") {
 				keys = append(keys, key)
 			}
 		}
 	}
-	if want := []string{"sync", "segment_size", "min_free_disk"}; !slices.Equal(keys, want) {
+	if !slices.Equal(keys, want) {
 		t.Errorf("warnings %v are about %v, not %v", c.Warnings, keys, want)
 	}
 	j := c.Buffer.JetStream
