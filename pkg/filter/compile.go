@@ -120,6 +120,10 @@ func discreet(name string) func(...any) (any, error) {
 				v, err = nil, failed
 			}
 		}()
+		if text, ok := params[0].(string); ok {
+			// Numbers and times often come with a line end.
+			params[0] = strings.TrimSpace(text)
+		}
 		if f.Fast != nil {
 			return f.Fast(params[0]), nil
 		}

@@ -174,7 +174,7 @@ func replace(params ...any) (any, error) {
 	return strings.ReplaceAll(text, from, to), nil
 }
 
-// line is a text without its line end, for the operator matches.
+// line is a text without its line end, for the operators matches and endsWith.
 func line(v any) any {
 	if text, ok := v.(string); ok {
 		return TrimLineEnd(text)

@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/expr-lang/expr/vm/runtime"
@@ -320,6 +321,7 @@ func toInteger(params ...any) (any, error) {
 		}
 		return integer{negative: whole < 0, size: uint64(math.Abs(whole))}.value()
 	case string:
+		v = strings.TrimSpace(v)
 		if i, err := strconv.ParseInt(v, 10, 64); err == nil {
 			return int(i), nil
 		}

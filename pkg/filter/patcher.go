@@ -21,7 +21,7 @@ func (p *patcher) Visit(node *ast.Node) {
 		n.Node = &ast.SequenceNode{Nodes: []ast.Node{newCall(spend, &ast.IdentifierNode{Value: varBudget}), n.Node}}
 	case *ast.BinaryNode:
 		switch {
-		case n.Operator == "matches":
+		case n.Operator == "matches", n.Operator == "endsWith" && isLine(n.Right):
 			n.Left = p.reshaped(n.Left, formLine)
 		case !exact(n):
 		case comparisons()[n.Operator] != nil:
@@ -38,6 +38,9 @@ func (p *patcher) Visit(node *ast.Node) {
 	case *ast.BuiltinNode:
 		if n.Name == "get" && len(n.Arguments) == 2 {
 			n.Arguments[1] = placed(n.Arguments[1])
+		}
+		if n.Name == "hasSuffix" && len(n.Arguments) == 2 && isLine(n.Arguments[1]) {
+			n.Arguments[0] = p.reshaped(n.Arguments[0], formLine)
 		}
 		if n.Name != "sum" {
 			return
@@ -79,6 +82,12 @@ func (p *patcher) reshaped(n ast.Node, f form) ast.Node {
 	call := newCall(line, n)
 	ast.Patch(&n, call)
 	return call
+}
+
+// isLine reports whether n is written as a text that has no line end itself.
+func isLine(n ast.Node) bool {
+	text, ok := n.(*ast.StringNode)
+	return ok && len(TrimLineEnd(text.Value)) == len(text.Value)
 }
 
 // exact reports whether a function must stand for an operator, as both operands may be integers. Two that

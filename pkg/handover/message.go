@@ -3,6 +3,7 @@ package handover
 import (
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/vmihailenco/msgpack/v5"
@@ -146,7 +147,7 @@ func (c *chunkHeader) handed(entries []byte) (buffer.Handed, error) {
 	for _, p := range c.Parts {
 		w := event.Part{First: p.First, Events: p.Events, Joined: p.Joined}
 		if copy(w.Key[:], p.Key) != len(p.Key) || len(p.Key) != len(w.Key) || p.First < 0 || p.Events < 0 ||
-			len(p.Chunk) > len(w.Chunk) {
+			p.Events > math.MaxInt32 || len(p.Chunk) > len(w.Chunk) {
 			return h, fmt.Errorf("%w: chunk %d has a part that no event's id can be made of", errSense, c.Seq)
 		}
 		copy(w.Chunk[:], p.Chunk)

@@ -187,9 +187,10 @@ func (s *Step) Apply(ev *filter.Event) (filter.Verdict, error) {
 	var row [][]byte
 	if value, ok := ev.Get(s.field...); ok {
 		text, _, err := event.ReadBytes(value)
+		text = filter.TrimLineEnd(text)
 		if row = t.rows[string(text)]; row == nil && (err != nil || t.replaced) {
 			s.text = event.AppendText(s.text[:0], value)
-			row = t.rows[string(s.text)]
+			row = t.rows[string(filter.TrimLineEnd(s.text))]
 		}
 		if cap(s.text) > keepMemory {
 			s.text = nil

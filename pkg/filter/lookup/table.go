@@ -306,8 +306,11 @@ func numbers(v any) any {
 		if u, err := strconv.ParseUint(v.String(), 10, 64); err == nil {
 			return u
 		}
-		// Beyond its range the nearest there is.
-		f, _ := v.Float64()
+		f, err := v.Float64()
+		if err != nil || !strings.ContainsAny(v.String(), ".eE") {
+			// What no type holds stays text, as wherever JSON is read.
+			return v.String()
+		}
 		return f
 	case []any:
 		for i := range v {
