@@ -26,7 +26,8 @@ var version, commit, date string
 const (
 	exitOK     = 0
 	exitFailed = 1
-	exitUsage  = 2 // wrong usage or configuration
+	// exitUsage is for wrong usage or configuration.
+	exitUsage = 2
 )
 
 // lastWords is how long writing the error that ends the program may take.

@@ -31,18 +31,21 @@ import (
 type Options struct {
 	// ConfigSource is the file's name; "": the defaults.
 	ConfigSource string
-	ConfigHash   string                 // see Loaded
-	Load         func() (Loaded, error) // reads the file again; nil: there is none
-	Version      string
-	Commit       string
-	Log          zerolog.Logger
+	// ConfigHash is as in Loaded.
+	ConfigHash string
+	// Load reads the file again; nil: there is none.
+	Load    func() (Loaded, error)
+	Version string
+	Commit  string
+	Log     zerolog.Logger
 	// Now may be nil: time.Now.
 	Now func() time.Time
 	// For Drain instead of Run: nothing listens but the status endpoint, and it is not needed.
 	Drain bool
 	// NoStatus says that, with Drain, the status endpoint does not start either.
-	NoStatus    bool
-	LimitMemory bool // of the whole process; see limitMemory
+	NoStatus bool
+	// LimitMemory is of the whole process; see limitMemory.
+	LimitMemory bool
 	// Inherited returns the sockets that the process was given for a listener of that name and address, nil for none;
 	// nil: it was given none.
 	Inherited func(name, address string) (net.Listener, net.PacketConn)

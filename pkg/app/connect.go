@@ -27,8 +27,9 @@ type Reached struct {
 	// Found is one line; "" where Err is set.
 	Found string
 	// Err is one line: what is wrong and what to do.
-	Err    error
-	Denied bool // Err is that a privilege is missing
+	Err error
+	// Denied says that Err is that a privilege is missing.
+	Denied bool
 }
 
 // Connect makes every output that a route leads to as New would and reaches its destination, all at once, without

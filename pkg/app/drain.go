@@ -25,7 +25,8 @@ type Backlog struct {
 	Chunks     int64
 	// Clusters are ascending by name.
 	Clusters []ClusterBacklog
-	Lag      time.Duration // age of the oldest chunk
+	// Lag is the age of the oldest chunk.
+	Lag time.Duration
 	// LastError is the output's since the start, "" where it had none.
 	LastError string
 }
@@ -41,7 +42,8 @@ type Drained struct {
 	// Found counts events that waited at the start.
 	Found     int64
 	Delivered int64
-	Dead      int64 // became dead letters
+	// Dead counts what became dead letters.
+	Dead int64
 	// Dropped is by rules, or since they were damaged.
 	Dropped int64
 	// Left is ascending by output.

@@ -20,10 +20,12 @@ type output struct {
 	*sender
 	name string
 	made time.Time
-	cfg  *config.Config // that it was made for
+	// cfg is what it was made for.
+	cfg *config.Config
 	// rules may be nil: all events as they were stored.
-	rules  *routing.Rules
-	before outputs.Report // counters of earlier outputs of that name
+	rules *routing.Rules
+	// before has the counters of earlier outputs of that name.
+	before outputs.Report
 	loop   *delivery.Loop
 	stop   context.CancelFunc
 	// done is closed when the loop has ended.

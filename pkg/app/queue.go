@@ -46,7 +46,8 @@ func openQueue(ctx context.Context, cfg *buffer.Config, host string, o buffer.Op
 		}
 		q, err := jetstream.Open(ctx, *cfg, set)
 		if err != nil {
-			return engine{}, err // not q: a queue that is none would be an interface that is not nil
+			// Not q: a queue that is none would be an interface that is not nil.
+			return engine{}, err
 		}
 		e.Queue = q
 	default:
@@ -98,7 +99,8 @@ func OfflineQueue(ctx context.Context, cfg *config.Config, log zerolog.Logger) (
 		}
 		out := &q.Outputs[len(q.Outputs)-1]
 		i := slices.IndexFunc(out.Clusters, func(c client.ClusterQueue) bool { return c.Cluster == w.Cluster })
-		if i < 0 { // else some of the same cluster waits aside, too
+		// Otherwise some of the same cluster waits aside, too.
+		if i < 0 {
 			i = len(out.Clusters)
 			out.Clusters = append(out.Clusters, client.ClusterQueue{Cluster: w.Cluster})
 		}

@@ -26,7 +26,8 @@ type roomLog struct {
 
 // stopped is acks that have stopped.
 type stopped struct {
-	since, last time.Time // that something was seen to wait for room
+	// since and last are when something was seen to wait for room.
+	since, last time.Time
 	told        bool
 }
 

@@ -31,8 +31,9 @@ type running struct {
 	// failed is the first failure of a part.
 	failed chan error
 
-	serving, showing, watching      sync.WaitGroup
-	cutConnections, endWatch, close context.CancelFunc // close ends the status endpoint
+	serving, showing, watching sync.WaitGroup
+	// close ends the status endpoint.
+	cutConnections, endWatch, close context.CancelFunc
 
 	// step is what a stop is at.
 	step atomic.Value
@@ -77,7 +78,8 @@ func (a *App) begin(ctx context.Context) *running {
 	for _, out := range a.outputs.all() {
 		a.outputs.launch(out)
 	}
-	if s := a.status.server; s != nil { // after the outputs, which it controls
+	// It ends after the outputs, which it controls.
+	if s := a.status.server; s != nil {
 		r.start(showing, &r.showing, s.Run)
 	}
 	for _, s := range a.listeners.servers {
@@ -218,7 +220,8 @@ func (r *running) endStatus(grace time.Duration) {
 
 // stopSignals tell outputs how far a stop has come.
 type stopSignals struct {
-	force, abandon       context.Context // they give back what they hold; they are not waited for any more
+	// With force's end they give back what they hold; with abandon's they are not waited for any more.
+	force, abandon       context.Context
 	forceNow, abandonNow context.CancelFunc
 }
 

@@ -30,7 +30,8 @@ const (
 type asideOf struct {
 	queue  buffer.Queue
 	output string
-	ledger *trace.Ledger // is told what is done; nil: none is
+	// ledger is told what is done; nil: none is.
+	ledger *trace.Ledger
 }
 
 // Waiting implements delivery.Aside.

@@ -94,8 +94,10 @@ type Letter struct {
 	// Detail is the destination's words.
 	Detail   string
 	Attempts int
-	Events   int    // usually 1; more where entries that follow each other were refused together
-	Entry    []byte // msgpack, as it came
+	// Events is usually 1; more where entries that follow each other were refused together.
+	Events int
+	// Entry is msgpack, as it came.
+	Entry []byte
 }
 
 // Config bounds the dead letters: the oldest go first.

@@ -70,11 +70,14 @@ type Stats struct {
 // Filter chooses letters; what is empty chooses all.
 type Filter struct {
 	Output, Cluster, Reason string
-	NoOutput                bool // only letters that were refused before any output
-	Tag                     func(tag string) bool
-	Since, Until            time.Time // refused in [Since, Until)
-	IDs                     []uint64
-	UpTo                    uint64 // number; 0: all
+	// NoOutput leaves only letters that were refused before any output.
+	NoOutput bool
+	Tag      func(tag string) bool
+	// Those refused in [Since, Until) are meant.
+	Since, Until time.Time
+	IDs          []uint64
+	// UpTo is a number; 0: all.
+	UpTo uint64
 }
 
 // ByKeyOnly reports whether f chooses by what letters are counted by alone.
@@ -102,13 +105,15 @@ func (f *Filter) Fits(l *Letter) bool {
 // Page is a part of a listing.
 type Page struct {
 	// After is the number of a letter, behind which the page begins, in the listing's order; 0: at its beginning.
-	After  uint64
-	Newest bool // the newest come first
+	After uint64
+	// Newest says that the newest come first.
+	Newest bool
 	// Limit counts letters at most.
 	Limit int
 	// Bytes is that of entries, after which the page ends; 0: no bound.
 	Bytes int
-	Bare  bool // without Entry
+	// Bare leaves Entry out.
+	Bare bool
 }
 
 // Count is a number of letters and of their events.

@@ -40,7 +40,8 @@ type asideStore struct {
 
 	mu      sync.Mutex
 	pending []*chunkRef
-	running bool // the goroutine
+	// running says that the goroutine runs.
+	running bool
 	bytes   int
 	// less is closed when there is less; nil: nobody waits.
 	less chan struct{}
@@ -145,7 +146,8 @@ func (a *asideStore) write(refs []*chunkRef) bool {
 		}
 		pause := pacing.Backoff(a.set.Retry, n, outputs.ReasonServer, 0)
 		a.rec.Stuck("store events that wait aside", stats.ReasonStoreAside, err, pause)
-		_ = a.control.Rest(pause, a.control.RetryWait) // at the end, it is tried once more
+		// At the end it is tried once more.
+		_ = a.control.Rest(pause, a.control.RetryWait)
 		a.rec.Waited()
 		n++
 	}

@@ -60,12 +60,14 @@ type batcher struct {
 	set     *outputs.Common
 	control *pacing.Control
 	clock   *pauseClock
-	free    chan *batch // these and those that are in use are all that there are
-	ready   chan<- *batch
+	// free and those that are in use are all that there are.
+	free  chan *batch
+	ready chan<- *batch
 
 	// b is the current one; nil: none was begun.
-	b       *batch
-	due     context.Context // ends when b has waited long enough
+	b *batch
+	// due ends when b has waited long enough.
+	due     context.Context
 	stopDue context.CancelFunc
 	// ref is the chunk's, of the last events of b.
 	ref *chunkRef
@@ -181,7 +183,8 @@ func (b *batcher) shrink() {
 
 const (
 	blockSize = 256 << 10
-	ownBlock  = blockSize / 8 // larger pieces have memory of their own, which is not kept
+	// Larger pieces have memory of their own, which is not kept.
+	ownBlock = blockSize / 8
 )
 
 // arena is memory for many pieces that are given back together.

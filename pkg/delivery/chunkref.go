@@ -58,7 +58,8 @@ type chunkRef struct {
 	counts  outcome.Counts
 	// rests is what waits aside; nil: nothing does.
 	rests *rests.Rests
-	after []func(bool) // to be called once the rests are stored, or are not
+	// after are to be called once the rests are stored, or are not.
+	after []func(bool)
 	// origins are those of events that are not in the entries as they were stored, by position.
 	origins map[int][]*origin
 }

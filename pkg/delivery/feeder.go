@@ -13,17 +13,19 @@ import (
 
 const (
 	// refill is the wait after the source failed.
-	refill    = time.Second
-	restAfter = 10 * time.Second // without a chunk, memory is given back
+	refill = time.Second
+	// restAfter is how long no chunk comes before memory is given back.
+	restAfter = 10 * time.Second
 )
 
 // feeder takes chunks from the source and has their events cut into batches, through the rules where there are any.
 // One goroutine uses it.
 type feeder struct {
 	// name is that of the output.
-	name    string
-	source  Source
-	whole   bool // see outputs.WholeChunker
+	name   string
+	source Source
+	// whole is as outputs.WholeChunker has it.
+	whole   bool
 	control *pacing.Control
 	clock   *pauseClock
 	// stage is nil where there are no rules.
@@ -32,7 +34,8 @@ type feeder struct {
 	dead    *deadLetterSink
 	rec     *stats.Recorder
 	aside   partSettler
-	chunks  uint64 // taken so far
+	// chunks counts those taken so far.
+	chunks uint64
 }
 
 // run goes on until drain ends. A chunk that it has begun then is finished, so that it need not be
@@ -53,7 +56,8 @@ func (f *feeder) run() {
 			}
 			f.batcher.flush()
 			return
-		case f.overdue(): // above, then
+		case f.overdue():
+			// It is sent above, then.
 		case f.batcher.b != nil:
 			// The batch has waited long enough, or the source failed: below, then.
 			f.batcher.flush()

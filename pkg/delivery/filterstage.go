@@ -13,8 +13,9 @@ const (
 	// maxHeldBack is what the rules hold back, by cost; above it they give out everything.
 	maxHeldBack = 32 << 20
 	// flushGap is between calls of Flush for what is due.
-	flushGap   = 20 * time.Millisecond
-	maxLetters = 1000 // that are stored together
+	flushGap = 20 * time.Millisecond
+	// maxLetters is how many are stored together.
+	maxLetters = 1000
 )
 
 // emitter takes the events that are to be sent. See batcher.
@@ -46,8 +47,9 @@ type filterStage struct {
 	// cur is the origin of the event that the rules are given.
 	cur *origin
 	// flushed is when Flush was called last.
-	flushed  time.Time
-	heldBack int // cost of what the rules hold back
+	flushed time.Time
+	// heldBack is the cost of what the rules hold back.
+	heldBack int
 	// dropped counts what the rules dropped of ref.
 	dropped outcome.Counts
 	// count is how many dropped counts.

@@ -21,20 +21,24 @@ import (
 // Options is what a Loop is made of. Source, Output and DeadLetters are needed.
 type Options struct {
 	// Name is that of the output, in letters, logs and errors.
-	Name        string
-	Source      Source
-	Output      outputs.Output // stays the caller's to close, after Run
+	Name   string
+	Source Source
+	// Output stays the caller's to close, after Run.
+	Output      outputs.Output
 	DeadLetters DeadLetters
 	// Aside is where events wait for their targets; nil: they are sent again like others.
-	Aside  Aside
-	Common outputs.Common // zeros stand for the common defaults
+	Aside Aside
+	// Zeros in Common stand for the common defaults.
+	Common outputs.Common
 	// Grace is for batches in hand when Run is told to end; 0: 10 s.
 	Grace time.Duration
-	Force context.Context // its end ends the grace at once; nil: never
+	// Force ends the grace at once with its end; nil: never.
+	Force context.Context
 	Log   zerolog.Logger
 	// Rules is for what the output is given, and of it alone; nil: every event, as it was stored.
 	Rules *rules.Rules
-	Tap   Tap // is shown what becomes of events; nil: nobody looks
+	// Tap is shown what becomes of events; nil: nobody looks.
+	Tap Tap
 	// Previous is that of the same output, whose Run has returned: its counters go on; nil: none.
 	Previous *Loop
 }
@@ -69,8 +73,9 @@ type Loop struct {
 	limiter *pacing.ConcurrencyLimiter
 	sender  *sender
 	feeder  *feeder
-	force   context.Context // Options.Force
-	parts   sync.WaitGroup  // Run's goroutines
+	force   context.Context
+	// parts are Run's goroutines.
+	parts sync.WaitGroup
 }
 
 // New returns a Loop that Run starts.

@@ -12,7 +12,8 @@ import (
 )
 
 const (
-	probeEvents = 100 // that a target is tried with, at most
+	// probeEvents is how many a target is tried with at most.
+	probeEvents = 100
 	// probesOnce is how many targets that are tried, or sent what waits for them, at once.
 	probesOnce = 4
 )

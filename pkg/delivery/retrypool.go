@@ -91,7 +91,8 @@ func (p *retryPool) reserve(costs map[string]int, limit int) bool {
 // release gives room back.
 func (p *retryPool) release(cluster string, cost int) {
 	if cost == 0 {
-		return // in flight
+		// It is in flight.
+		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

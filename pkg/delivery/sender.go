@@ -33,7 +33,8 @@ type sender struct {
 	hosts   *suspicion.Hosts
 	targets *suspicion.Targets
 	seed    maphash.Seed
-	spawn   func(func()) // runs it beside the caller; whoever owns the sender waits for its end
+	// spawn runs it beside the caller; whoever owns the sender waits for its end.
+	spawn func(func())
 }
 
 // deliver sends events until each is settled or apart from its batch, or gives back what is not when it must end.
@@ -281,7 +282,8 @@ func (s *sender) pick(w *work, failed []outputs.Failure, apart bool) (letters []
 		n++
 	}
 	if w.pooled {
-		clear(w.events[n:]) // so that their memory goes
+		// Their memory is to go.
+		clear(w.events[n:])
 	}
 	w.events = w.events[:n]
 	return letters, waiting

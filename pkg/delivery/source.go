@@ -56,25 +56,32 @@ type DeadLetter struct {
 	// Event may be nil for bytes that can't be read, and where nobody knows which events were refused.
 	Event *event.Event
 	// Chunk is where the event came from.
-	Chunk  *event.Chunk
-	Raw    []byte // without an Event: the unreadable bytes
-	Events int    // 1, how many events Raw held when it was stored, or how many nobody knows
+	Chunk *event.Chunk
+	// Raw is the unreadable bytes, where there is no Event.
+	Raw []byte
+	// Events is 1, or how many events Raw held when it was stored, or how many nobody knows.
+	Events int
 	Output string
 	// Status is the destination's status code, 0 where it has none.
 	Status int
-	Reason string // metric label: outputs.Reason, or one of the reasons below
+	// Reason is a metric label: an outputs.Reason, or one of the reasons below.
+	Reason string
 	// Detail is the destination's words.
 	Detail string
 	// Attempts is how often it was sent.
 	Attempts int
-	Unnamed  bool // as in outputs.Failure
+	// Unnamed is as in outputs.Failure.
+	Unnamed bool
 }
 
 // Reasons of dead letters besides an output's own.
 const (
-	ReasonMaxAttempts = "max_attempts" // retry.max_attempts was reached
-	ReasonMaxAge      = "max_age"      // retry.max_age was reached
-	ReasonTargetWaits = "target_waits" // so much waits for the target already that it may not wait, too
+	// ReasonMaxAttempts says that retry.max_attempts was reached.
+	ReasonMaxAttempts = "max_attempts"
+	// ReasonMaxAge says that retry.max_age was reached.
+	ReasonMaxAge = "max_age"
+	// ReasonTargetWaits says that so much waits for the target already that it may not wait, too.
+	ReasonTargetWaits = "target_waits"
 	// ReasonDamaged is that the stored bytes can't be read any more.
 	ReasonDamaged = "damaged"
 )

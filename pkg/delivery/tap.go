@@ -37,14 +37,16 @@ type Result int
 const (
 	// Delivered is that the destination has it.
 	Delivered Result = iota
-	SentAgain        // or will be
+	// SentAgain is also what will be.
+	SentAgain
 	// WaitsAside is that it waits for its target.
 	WaitsAside
 	// DroppedEvent is that a step has dropped it, or on_reject.
 	DroppedEvent
 	// DeadEvent is that it is a dead letter.
 	DeadEvent
-	JoinedEvent // it is a part of another one
+	// JoinedEvent is a part of another one.
+	JoinedEvent
 )
 
 // Answer is what becomes of events, and why.

@@ -32,7 +32,8 @@ type work struct {
 	trial   *suspicion.Trial
 	// undecided is since when events of it were refused so that nobody knows what it is about; zero: none was.
 	undecided time.Time
-	trying    bool // counted among what has failed and is not settled
+	// trying says that it is counted among what has failed and is not settled.
+	trying bool
 
 	// last may be zero: there was none.
 	last lastSend
@@ -46,7 +47,8 @@ type lastSend struct {
 	before attempts
 	// wait is before the next send: the longer one of the next two.
 	wait time.Duration
-	pace time.Duration // that the output wants what it holds back to wait
+	// pace is how long the output wants what it holds back to wait.
+	pace time.Duration
 	// backoff is for what failed.
 	backoff time.Duration
 	// reason is that of the wait; ReasonPaced where nothing failed; "": none.
@@ -56,16 +58,19 @@ type lastSend struct {
 	err    error
 	// flight says that all of the events are in flight, see outputs.Failure: they cost the pool nothing.
 	flight bool
-	some   bool // the send delivered others of its events
+	// some says that the send delivered others of its events.
+	some bool
 	// whole says that the send failed as one.
 	whole bool
 }
 
 // fate is why an event is to be sent again.
 type fate struct {
-	reason  outputs.Reason
-	untried bool // see outputs.Failure
-	flight  bool // InFlight there
+	reason outputs.Reason
+	// untried is as in outputs.Failure.
+	untried bool
+	// flight is InFlight there.
+	flight bool
 	// target is where those of different ones are to be sent apart; else "".
 	target string
 }
@@ -224,8 +229,9 @@ func (r *run) setAside(target string, ev *event.Event) {
 type cursor struct {
 	refs []*chunkRef
 	// run is since the last flush.
-	run  run
-	kept bool // run's chunk has origins
+	run run
+	// kept says that run's chunk has origins.
+	kept bool
 }
 
 // find returns the reference to chunk, which is not before the one found last.

@@ -35,7 +35,8 @@ func ConcealReader(body io.ReadCloser, words [][]byte) io.ReadCloser {
 type concealed struct {
 	io.ReadCloser
 	words [][]byte
-	buf   []byte // read and not given out yet; beyond ready it may begin a word
+	// buf was read and not given out yet; beyond ready it may begin a word.
+	buf   []byte
 	ready int
 	// err is that of reading on.
 	err error

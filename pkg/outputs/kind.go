@@ -76,8 +76,9 @@ type FileWriter interface {
 type Deps struct {
 	// Name is that of the output.
 	Name string
-	Log  zerolog.Logger // that names the output
-	Now  func() time.Time
+	// Log names the output.
+	Log zerolog.Logger
+	Now func() time.Time
 	// Hostname is that of this program, as its configuration says.
 	Hostname string
 	// StateDir is a directory in which the output may keep files whose names begin with its type and Name.

@@ -117,7 +117,8 @@ type Example struct {
 // Host is one of several servers of a destination.
 type Host struct {
 	Address string
-	Down    bool // it rests, after Error
+	// Down says that it rests, after Error.
+	Down bool
 	// Error is why; "" where it is not down.
 	Error string
 }
@@ -167,9 +168,10 @@ const (
 	ReasonThrottled Reason = "throttled"
 	ReasonServer    Reason = "server"
 	ReasonNetwork   Reason = "network"
-	ReasonAuth      Reason = "auth" // retried slowly and shown loudly
-	ReasonRejected  Reason = "rejected"
-	ReasonTooLarge  Reason = "too_large"
+	// ReasonAuth is retried slowly and shown loudly.
+	ReasonAuth     Reason = "auth"
+	ReasonRejected Reason = "rejected"
+	ReasonTooLarge Reason = "too_large"
 	// ReasonTarget is the state of the event's Target, which takes none: an index without a write index, closed,
 	// blocked or full, a stream that was deleted, a bucket that denies. It is about neither the event nor the
 	// destination as a whole, so the event waits until its target takes events again, and keeps no others from theirs.

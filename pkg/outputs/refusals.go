@@ -10,18 +10,22 @@ import (
 // Refusal is a line of a destination's table of refusals: the answers that it is about, and what follows from them. The
 // first line that an answer fits decides.
 type Refusal struct {
-	What string // has happened, in a few words, by which the line is known in tests
+	// What has happened, in a few words, by which the line is known in tests.
+	What string
 	// Status is the answer's: one of these; below 10: a hundred, such as 4 for 4xx; none: any.
 	Status []int
-	Kinds  []string // types of error in the destination's terms; none: any
+	// Kinds are types of error in the destination's terms; none: any.
+	Kinds []string
 	// Words is what the reason begins with. An event's values may stand behind that, so no line looks further; … stands
 	// for any text without square brackets. "": any reason.
-	Words    string
-	Reason   Reason
-	Partial  bool // as in Failure
-	Unlisted bool // as in Failure
-	Suspect  bool // as in SendError, in a table of answers to whole requests
-	Remedy   string
+	Words  string
+	Reason Reason
+	// Partial and Unlisted are as in Failure.
+	Partial  bool
+	Unlisted bool
+	// Suspect is as in SendError, in a table of answers to whole requests.
+	Suspect bool
+	Remedy  string
 }
 
 // Refusals is a destination's table. Its last line fits all answers.

@@ -141,7 +141,8 @@ type shower struct {
 	plain   *event.Encoder
 	outputs map[string]*offerer
 	now     time.Time
-	silent  bool // it doesn't say what a retry would offer
+	// silent says that it doesn't say what a retry would offer.
+	silent bool
 }
 
 // shower returns one that the caller closes.

@@ -21,7 +21,8 @@ import (
 // Rules are what the routes to one output do with its events, and the files that their steps hold open.
 type Rules struct {
 	*rules.Rules
-	open []func() error // ends what a step holds open
+	// open ends what a step holds open.
+	open []func() error
 }
 
 // Close ends what the steps hold open. The rules are not used afterwards.

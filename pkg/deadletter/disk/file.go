@@ -23,8 +23,10 @@ type file struct {
 	newest  time.Time
 	disk    int64
 	letters int
-	failed  bool                     // behind its last letter may lie what a failed write left
-	count   map[deadletter.Key]int64 // events
+	// failed says that behind its last letter may lie what a failed write left.
+	failed bool
+	// count is of events.
+	count map[deadletter.Key]int64
 }
 
 func (f *file) add(l *deadletter.Letter) {

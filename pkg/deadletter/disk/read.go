@@ -114,7 +114,8 @@ func (d *Store) eachOfNext(
 					l, err = decodeLetter(letterKey(raw.number), raw.value, true)
 				}
 				on = err == nil && fn(&l)
-				at = raw.number // where a second look goes on
+				// A second look goes on here.
+				at = raw.number
 			}
 			if err != nil {
 				return err

@@ -60,7 +60,8 @@ func (d *Store) replace(f *file, letters []rawLetter) error {
 	}
 	next := &file{path: f.path, first: f.first, last: f.last, count: map[deadletter.Key]int64{}}
 	tmp := f.path + ".tmp"
-	_ = os.Remove(tmp) // of an earlier attempt
+	// It is of an earlier attempt.
+	_ = os.Remove(tmp)
 	err := boltfile.RecoverPanics(func() error {
 		db, err := openDead(tmp)
 		if err != nil {
@@ -170,7 +171,8 @@ func (d *Store) repair(f *file, cause error, known bool) error {
 
 // numberList returns ascending numbers as text, those that follow each other as a range.
 func numberList(numbers []uint64) string {
-	const most = 20 // ranges
+	// most is how many ranges there are at most.
+	const most = 20
 	var b []byte
 	for i, n := 0, 0; i < len(numbers); n++ {
 		if n == most {

@@ -29,8 +29,9 @@ import (
 // dead-*.db by number of the first letter; a file goes as a whole, so that the disk comes back.
 // Safe for concurrent use.
 type Store struct {
-	dir      string
-	salt     uint64 // see encodeLetter
+	dir string
+	// salt is as in encodeLetter.
+	salt     uint64
 	cfg      deadletter.Config
 	fileSize int64
 	log      zerolog.Logger
@@ -47,7 +48,8 @@ type Store struct {
 	// stats is as of the last change.
 	stats atomic.Pointer[deadletter.Stats]
 
-	mu    sync.Mutex // guards what follows, and the files; it is held while the disk is written and read
+	// mu guards what follows, and the files; it is held while the disk is written and read.
+	mu    sync.Mutex
 	files []*file
 	// db is that of the last file; nil: the next letters begin a new one.
 	db     *bbolt.DB
@@ -58,7 +60,8 @@ type Store struct {
 
 // gone counts what is in the store no more since it was opened.
 type gone struct {
-	evicted, retried, purged int64 // events
+	// These count events.
+	evicted, retried, purged int64
 	// aside counts files set aside.
 	aside int
 	// lost counts events.
@@ -71,8 +74,10 @@ type addRequest struct {
 }
 
 const (
-	lettersBucket = "letters" // number (8 bytes, big-endian) → letter, CRC-32C
-	summaryBucket = "summary" // itself → what deadFile.encode says
+	// In lettersBucket a number (8 bytes, big-endian) leads to a letter and its CRC-32C.
+	lettersBucket = "letters"
+	// In summaryBucket its own name leads to what deadFile.encode says.
+	summaryBucket = "summary"
 )
 
 // Open opens or makes the store in dir, whatever it finds there. now is the clock of the letters' age.
@@ -98,7 +103,8 @@ func Open(dir string, cfg deadletter.Config, log zerolog.Logger, now func() time
 			if err := d.found(path); err != nil {
 				return nil, err
 			}
-		case ".tmp": // of an interrupted rewrite
+		case ".tmp":
+			// It is of an interrupted rewrite.
 			if err := os.Remove(path); err != nil {
 				log.Warn().Err(err).Msg("can't remove what an interrupted rewrite left")
 			}

@@ -312,13 +312,15 @@ type health struct {
 	waiting int
 	until   time.Time
 	// lastError is, for everybody, outputs.Public.
-	lastError     string
-	lastDetail    string // outputs.Whole, for who may see records
+	lastError string
+	// lastDetail is outputs.Whole of the error, for who may see records.
+	lastDetail    string
 	lastErrorAt   time.Time
 	lastErrorOver time.Time
-	ofSome        bool // lastError is of single events, not of the destination
-	lastSuccess   time.Time
-	lines         *logevery.Limit
+	// ofSome says that lastError is of single events, not of the destination.
+	ofSome      bool
+	lastSuccess time.Time
+	lines       *logevery.Limit
 }
 
 // reason returns why nothing is delivered, "" where anything is.

@@ -17,7 +17,8 @@ type Stats struct {
 	Sends uint64
 	// Failures is how many of Sends did not deliver all of their events.
 	Failures uint64
-	Retried  map[string]uint64 // events to be sent again, by reason
+	// Retried counts events to be sent again, by reason.
+	Retried map[string]uint64
 	// InFlight counts sends under way.
 	InFlight int
 	// Oldest is when the first of these began; zero: there are none.
@@ -26,8 +27,10 @@ type Stats struct {
 	Concurrency int
 	// Targets is those with the most events first, at most about 200, and the rest together at the end.
 	Targets []Target
-	Waiting []WaitingTarget // targets that take no events, ascending
-	Held    []string        // clusters that wait until what was refused of them is taken, ascending
+	// Waiting is the targets that take no events, ascending.
+	Waiting []WaitingTarget
+	// Held is the clusters that wait until what was refused of them is taken, ascending.
+	Held []string
 	// Latency is that of sends.
 	Latency metric.Snapshot
 	// DeliveryLatency is the time of events from when they were stored to when the destination had them.
@@ -76,7 +79,8 @@ type WaitingTarget struct {
 	Partial bool
 	// Flowing says that it takes events again: those that wait are being sent.
 	Flowing bool
-	Full    bool // so much waits that new events become dead letters
+	// Full says that so much waits that new events become dead letters.
+	Full bool
 }
 
 // Cluster counts the events of one cluster. Bytes are msgpack.

@@ -33,7 +33,8 @@ const (
 	// mistake is how likely an innocent event may be to be refused at all its tries.
 	mistake  = 1e-12
 	maxHosts = 64
-	maxFlips = 256 // that are remembered of a host
+	// maxFlips is how many are remembered of a host.
+	maxFlips = 256
 )
 
 // Hosts is what hosts have made of requests. Safe for concurrent use.
@@ -142,8 +143,9 @@ func (h *Hosts) Barren(name string, now time.Time) {
 // Trial is the case of one event that was refused alone. It is for one goroutine at a time.
 type Trial struct {
 	began time.Time
-	host  string // that refused it last
-	last  time.Time
+	// host is the one that refused it last.
+	host string
+	last time.Time
 	// mark is how many requests the host had accepted by then.
 	mark uint64
 	// before says that it had accepted enough before.
@@ -195,9 +197,11 @@ type Verdict int
 // The verdicts.
 const (
 	// Wait is for the time that comes with it; then ask again.
-	Wait   Verdict = iota
-	Try            // send the event now
-	Guilty         // give it up
+	Wait Verdict = iota
+	// Try is to send the event now.
+	Try
+	// Guilty is to give it up.
+	Guilty
 )
 
 // Judge says what follows for the event, and with Wait for how long.
@@ -230,6 +234,7 @@ func (k *host) need(since time.Time) int {
 	if flips == 0 {
 		return Tries
 	}
-	chance := float64(refusals+1) / float64(refusals+flips+1) // that an innocent event is refused
+	// This is the chance that an innocent event is refused.
+	chance := float64(refusals+1) / float64(refusals+flips+1)
 	return max(Tries, int(math.Ceil(math.Log(mistake)/math.Log(chance))))
 }

@@ -13,19 +13,24 @@ const (
 // Search halves the events of a request that was refused as a whole, to find those for which it was. It is for one
 // goroutine.
 type Search struct {
-	open []Span // that are to be sent, the first one last; halves of refused ones
-	now  Span   // that Next has returned
+	// open is what is to be sent, the first one last: halves of refused ones.
+	open []Span
+	// now is what Next has returned.
+	now Span
 	// left counts requests.
 	left int
-	row  int // refusals one after another
+	// row counts refusals one after another.
+	row int
 	// most is how many row may be.
 	most int
 	// accepted counts requests.
 	accepted int
 	guilty   []int
-	flipped  int  // refused spans of which all was accepted afterwards
-	stopped  bool // the host refuses all, or fails otherwise
-	parents  []parent
+	// flipped counts refused spans of which all was accepted afterwards.
+	flipped int
+	// stopped says that the host refuses all, or fails otherwise.
+	stopped bool
+	parents []parent
 }
 
 // Span is the events from From to To-1.

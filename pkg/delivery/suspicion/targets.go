@@ -21,8 +21,9 @@ type About int
 // What refusals are about.
 const (
 	// Content is the event.
-	Content   About = iota
-	Undecided       // it is to be tried again
+	Content About = iota
+	// Undecided is to be tried again.
+	Undecided
 	// State is the target: none of its events is to be given up.
 	State
 )
@@ -41,10 +42,11 @@ type Targets struct {
 // refused is a target's refusals since it last accepted anything.
 type refused struct {
 	// kind is that of the last one; others are forgotten.
-	kind   string
-	first  time.Time
-	last   time.Time
-	events map[uint64]struct{} // different ones, up to Alike
+	kind  string
+	first time.Time
+	last  time.Time
+	// events are different ones, up to Alike.
+	events map[uint64]struct{}
 	state  bool
 }
 

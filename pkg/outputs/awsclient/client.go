@@ -66,7 +66,8 @@ func load(
 	opts := []func(*awsconfig.LoadOptions) error{
 		awsconfig.WithRegion(cfg.Region),
 		awsconfig.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} }),
-		awsconfig.WithHTTPClient(newHTTPClient(proxy)), // takes a CA from the environment
+		// It takes a CA from the environment.
+		awsconfig.WithHTTPClient(newHTTPClient(proxy)),
 		awsconfig.WithAppID("aggregator"),
 		awsconfig.WithLogger(logging.LoggerFunc(func(_ logging.Classification, format string, v ...any) {
 			log.Debug().Msgf(format, v...)
@@ -131,7 +132,8 @@ func concealReply(res *http.Response, sent http.Header) {
 	if len(words) == 0 {
 		return
 	}
-	slices.SortFunc(words, func(a, b []byte) int { return len(b) - len(a) }) // the longest first
+	// The longest is first.
+	slices.SortFunc(words, func(a, b []byte) int { return len(b) - len(a) })
 	for _, values := range res.Header {
 		for i := range values {
 			value := []byte(values[i])
@@ -148,7 +150,8 @@ func httpClient(from aws.HTTPClient) connections {
 	if b, ok := from.(*awshttp.BuildableClient); ok {
 		transport = b.GetTransport()
 	}
-	transport.MaxIdleConnsPerHost = 64 // as many requests may be in flight, to one host
+	// As many requests may be in flight, to one host.
+	transport.MaxIdleConnsPerHost = 64
 	transport.IdleConnTimeout = 20 * time.Second
 	return connections{&http.Client{
 		Transport: transport,

@@ -35,8 +35,9 @@ type Credentials struct {
 // identity is whose credentials they are. The zero role is the environment's own.
 type identity struct {
 	role, externalID string
-	fips, dualStack  bool // which STS is asked
-	proxy            string
+	// fips and dualStack say which STS is asked.
+	fips, dualStack bool
+	proxy           string
 }
 
 // NewCredentials returns empty caches.

@@ -147,7 +147,8 @@ func Describe(err error) string {
 	}
 	var keys *credentialsError
 	if errors.As(err, &keys) {
-		text := call + "no credentials: " + Describe(keys.err) // of STS, where a role was to be assumed
+		// They are of STS, where a role was to be assumed.
+		text := call + "no credentials: " + Describe(keys.err)
 		var api smithy.APIError
 		var others *credentialsError
 		var op *smithy.OperationError

@@ -49,8 +49,10 @@ const (
 	much = 0.5
 	// trial is how many seconds for which a higher rate is tried then.
 	trial = 3.0
-	pays  = 1.2 // times as much is accepted of it, at least, where the rate is not what is throttled…
-	more  = 2.0 // …and so many times that rate is tried next
+	// pays is how many times as much is accepted, at least, of a rate that is not what is throttled.
+	pays = 1.2
+	// more is how many times that rate is tried next.
+	more = 2.0
 	// deepest is a rate goes down to this part of the one that was last accepted.
 	deepest = 16
 	// manyCalls is how many requests per second below which no throttle is for their number.
@@ -77,25 +79,30 @@ type rates [3]float64
 //
 // Time is that of the caller, and must not go back. Safe for concurrent use.
 type Pace struct {
-	fixed rates // zeros: none
+	// Zeros in fixed: none.
+	fixed rates
 
-	mu    sync.Mutex
-	limit rates // learned; zeros: none
+	mu sync.Mutex
+	// limit is learned; zeros: none.
+	limit rates
 	// good is what was last measured.
-	good    rates
-	at      time.Time // up to when what may be sent has been sent; before now: credit
+	good rates
+	// at is up to when what may be sent has been sent; before now: credit.
+	at      time.Time
 	lowered time.Time
 	// since is that of what follows.
 	since    time.Time
 	accepted rates
-	before   rates // while there is no limit: what was accepted in the second before since
+	// before is what was accepted in the second before since, while there is no limit.
+	before rates
 	// smooth counts seconds sent at full pace since lowered.
 	smooth float64
 	// out says that nothing was accepted between the last two throttles.
 	out bool
 	// best counts bytes per second that were accepted once, unless that was found to be too much since.
-	best      float64
-	tried     float64 // while a higher rate is tried: bytes per second that were accepted before
+	best float64
+	// tried is the bytes per second that were accepted before, while a higher rate is tried.
+	tried     float64
 	throttled uint64
 	used      time.Time
 }
@@ -107,7 +114,8 @@ func NewPace(cfg PaceConfig) *Pace {
 
 // Turn is the right to make one request.
 type Turn struct {
-	Bytes, Records int // that it may hold, or one record where that is more
+	// Bytes and Records are what it may hold, or one record where that is more.
+	Bytes, Records int
 	booked         float64
 	// full says that the pace was used to the full until then.
 	full bool
@@ -304,7 +312,8 @@ func (p *Pace) raise(s float64) {
 		case p.good[i] == 0:
 			// Nothing is known yet.
 			p.limit[i] *= 1 + s
-		case p.limit[i] < below*p.good[i]: // on the way back to what is known to be accepted
+		case p.limit[i] < below*p.good[i]:
+			// It is on the way back to what is known to be accepted.
 			p.limit[i] = min(below*p.good[i], p.limit[i]*(1+s))
 		default:
 			p.limit[i] += max(p.good[i], p.limit[i]/2) * g * s

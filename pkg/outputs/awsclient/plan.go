@@ -17,7 +17,8 @@ type plan struct {
 	groups []group
 	// groupOf is that of each event.
 	groupOf []int32
-	order   []int32 // events, those of a stream one after the other
+	// order has the events, those of a stream one after the other.
+	order   []int32
 	streams []span
 	byNames map[string]int
 	scratch []byte
@@ -34,9 +35,10 @@ type group struct {
 
 // span is a stream's events in order.
 type span struct {
-	name        string
-	from, to    int
-	first, last int32 // groups
+	name     string
+	from, to int
+	// first and last are groups.
+	first, last int32
 }
 
 // assign fills the plan. key, if not nil, is what aggregated lines must have in common.

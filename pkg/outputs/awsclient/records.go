@@ -28,7 +28,8 @@ type Limits struct {
 const (
 	// aroundRequest is how many bytes of JSON around the records, with the stream's name.
 	aroundRequest = 256
-	aroundRecord  = 16 // {"Data":""},
+	// aroundRecord is for {"Data":""},.
+	aroundRecord = 16
 )
 
 // cost returns what a record's data and key count against Limits.Request.
@@ -42,7 +43,8 @@ func (l *Limits) cost(data, key int) int {
 // Record is what a stream takes: the line of one event, or of many. Its Data is reused when Put returns.
 type Record struct {
 	Data []byte
-	Key  string // partition key, where the service has them
+	// Key is the partition key, where the service has them.
+	Key string
 	// first is that of its events, in the stream's order.
 	first int
 	n     int
@@ -56,8 +58,9 @@ type cutter struct {
 	limits    Limits
 	aggregate bool
 	// key may be nil: none.
-	key    *event.Template
-	random bool // keys are
+	key *event.Template
+	// random says that keys are.
+	random bool
 	text   *outputs.Text
 	// zip may be nil: none.
 	zip  *gzip.Writer

@@ -22,9 +22,11 @@ type delivery struct {
 	c      *cutter
 	events []event.Event
 	// name is that of the stream that is sent to.
-	name     string
-	patience time.Duration // that is left
-	taken    bool          // something was stored, or refused for good
+	name string
+	// patience is what is left of it.
+	patience time.Duration
+	// taken says that something was stored, or refused for good.
+	taken bool
 	// ended is nothing more can be sent.
 	ended  *failure
 	failed []outputs.Failure
@@ -116,7 +118,8 @@ func (d *delivery) send(ctx context.Context, name string, order []int32) {
 		d.fail(order[:1], f)
 		order = order[1:]
 		if refused++; refused >= refusedInARow && len(order) > 1 {
-			last := len(order) - 1 // which tells whether the stream takes anything
+			// The last one tells whether the stream takes anything.
+			last := len(order) - 1
 			d.fail(order[:last], f.held())
 			order = order[last:]
 		}

@@ -34,7 +34,8 @@ type Signer struct {
 	keys            *aws.CredentialsCache
 	v4              *v4.Signer
 	now             func() time.Time
-	skew            atomic.Int64 // nanoseconds that the service's clock is ahead
+	// skew is the nanoseconds that the service's clock is ahead.
+	skew atomic.Int64
 }
 
 // NewSigner returns one for a service's signing name, such as es. It makes no request. now is the local clock.

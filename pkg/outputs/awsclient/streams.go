@@ -22,7 +22,8 @@ import (
 )
 
 const (
-	patience  = 300 * time.Millisecond // that a Send waits for turns: it holds one of the output's slots
+	// patience is how long a Send waits for turns: it holds one of the output's slots.
+	patience  = 300 * time.Millisecond
 	leastRest = 50 * time.Millisecond
 	maxPaces  = 1000
 
@@ -58,7 +59,8 @@ type StreamsOptions struct {
 	// Key gives the partition keys; what is empty becomes random. nil: the service has none.
 	Key        *event.Template
 	RandomKeys bool
-	Aggregate  bool // many lines in a record
+	// Aggregate says that there are many lines in a record.
+	Aggregate bool
 	// Gzip says that each record is one gzip member.
 	Gzip   bool
 	Limits Limits

@@ -30,7 +30,8 @@ const parallel = 4
 type Options struct {
 	// Name is that of the output, in errors.
 	Name string
-	Log  zerolog.Logger // that names the output
+	// Log names the output.
+	Log zerolog.Logger
 	// Credentials are shared by all outputs of the process; nil: the Output's own.
 	Credentials *awsclient.Credentials
 	// Now may be nil: time.Now.

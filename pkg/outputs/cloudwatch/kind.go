@@ -16,8 +16,9 @@ func Kind(keys *awsclient.Credentials) outputs.Kind {
 	const own = "cloudwatch_logs"
 	return outputs.Kind{
 		Name: own, Summary: "Amazon CloudWatch Logs",
-		Example:   "region: eu-central-1, log_group: logs, log_stream: logs",
-		CPUMicros: 1e6 / 414_000, // taken for Firehose's
+		Example: "region: eu-central-1, log_group: logs, log_stream: logs",
+		// The time is taken for Firehose's.
+		CPUMicros: 1e6 / 414_000,
 		NewConfig: func() outputs.Config { return new(Config) },
 		New: outputs.Make(func(c *Config, d outputs.Deps) (outputs.Output, error) {
 			out, err := New(*c, Options{Name: d.Name, Log: d.Log, Credentials: keys, Now: d.Now})

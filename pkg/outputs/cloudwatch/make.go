@@ -19,9 +19,9 @@ import (
 type round int
 
 const (
-	// own is what the templates say.
-	own         round = iota
-	otherStream       // their group, and the stream for others: it may be made always
+	// own is what the templates say; otherStream their group, and the stream for others: it may be made always.
+	own round = iota
+	otherStream
 	// otherGroup is the group for others too: both may be made always.
 	otherGroup
 )
@@ -84,22 +84,28 @@ const maxNames = 10_000
 // maker makes log groups and streams, one at a time: CreateLogStream is limited to 50 calls a second. Safe
 // for concurrent use.
 type maker struct {
-	cfg  *Config
-	api  *calls
-	log  zerolog.Logger
-	now  func() time.Time
-	turn chan struct{} // holds a token while something is made
+	cfg *Config
+	api *calls
+	log zerolog.Logger
+	now func() time.Time
+	// turn holds a token while something is made.
+	turn chan struct{}
 
 	mu sync.Mutex
 	// hour is when the counting of made began.
-	hour    time.Time
-	made    map[string]int    // streams, by cluster
-	refused map[name]struct{} // that were not made, beyond max_streams_per_hour
+	hour time.Time
+	// made counts streams, by cluster.
+	made map[string]int
+	// refused has those that were not made, beyond max_streams_per_hour.
+	refused map[name]struct{}
 	// suspects are those that have refused an event; true: they have taken others since.
 	suspects map[name]bool
-	search   map[name]int         // that have refused a request: how many events the next one may have
-	bare     map[string]struct{}  // groups that were made and wait for their retention
-	tended   map[string]time.Time // groups that need no look at their retention until then; zero: ever
+	// search has those that have refused a request: how many events the next one may have.
+	search map[name]int
+	// bare has groups that were made and wait for their retention.
+	bare map[string]struct{}
+	// tended has groups that need no look at their retention until then; zero: ever.
+	tended map[string]time.Time
 	// blind says that the credentials may not look at groups.
 	blind bool
 }
@@ -279,7 +285,8 @@ func (m *maker) createGroup(ctx context.Context, group string) error {
 	if m.cfg.RetentionDays > 0 {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		m.bare[group] = struct{}{} // as few as groups that were made
+		// There are as few as groups that were made.
+		m.bare[group] = struct{}{}
 	}
 	return nil
 }

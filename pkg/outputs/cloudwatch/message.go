@@ -20,14 +20,18 @@ const (
 	maxMessage = maxRequestBytes - eventOverhead
 	// maxRequest bounds the events of a request.
 	maxRequest = 10_000
-	maxSpan    = 24 * 60 * 60 * 1000      // ms from the first event to the last; not reached, to be safe
-	maxAge     = 14 * 24 * 60 * 60 * 1000 // ms; the service decides, by its own clock
-	maxAhead   = 2 * 60 * 60 * 1000       // ms, likewise
+	// maxSpan is the milliseconds from the first event to the last; not reached, to be safe.
+	maxSpan = 24 * 60 * 60 * 1000
+	// maxAge is in milliseconds; the service decides, by its own clock.
+	maxAge = 14 * 24 * 60 * 60 * 1000
+	// maxAhead is in milliseconds, likewise.
+	maxAhead = 2 * 60 * 60 * 1000
 )
 
 // line is one event as it is sent.
 type line struct {
-	from, to int // its message, in work.text
+	// from and to are its message, in work.text.
+	from, to int
 	// ms is milliseconds since 1970, never negative: the service takes no such number.
 	ms int64
 	// cut says that it was truncated.
@@ -40,7 +44,8 @@ func (l *line) size() int { return l.to - l.from + eventOverhead }
 type work struct {
 	message *outputs.Text
 	buf     []byte
-	text    string // buf, whole
+	// text is buf, whole.
+	text string
 	// lines is one for each event of the batch; those of refused ones are not meant to be read.
 	lines []line
 }

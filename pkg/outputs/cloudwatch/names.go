@@ -15,8 +15,10 @@ const (
 	// maxName bounds the characters of a group's or stream's name; bytes here, which are not fewer.
 	maxName        = 512
 	reservedPrefix = "aws/"
-	noValue        = "unknown" // stands for a placeholder without a value
-	otherValue     = "other"   // stands for a placeholder's value beyond max_streams_per_hour
+	// noValue stands for a placeholder without a value.
+	noValue = "unknown"
+	// otherValue stands for a placeholder's value beyond max_streams_per_hour.
+	otherValue = "other"
 )
 
 // name is where an event goes.
@@ -58,8 +60,10 @@ func cleaner(valid func(r rune) bool) func(dst, value []byte) []byte {
 // namer fills in the names of groups and streams. It is immutable.
 type namer struct {
 	group, stream *event.Template
-	perChunk      bool // the same for all events of a chunk
-	perSecond     bool // the same for all events of a chunk and a second
+	// perChunk says that names are the same for all events of a chunk.
+	perChunk bool
+	// perSecond says that they are for all events of a chunk and a second.
+	perSecond bool
 }
 
 func newNamer(cfg *Config) (*namer, error) {

@@ -23,17 +23,19 @@ import (
 // target is one log stream and the events of the batch that go there.
 type target struct {
 	name
-	events []int32 // indexes in the batch, in order of time once sorted
+	// events are indexes in the batch, in order of time once sorted.
+	events []int32
 	// renamed says that the events were meant for another stream.
 	renamed bool
 }
 
 // sending is one Send.
 type sending struct {
-	o      *Output
-	w      *work
-	batch  *outputs.Batch
-	events []event.Event // its
+	o     *Output
+	w     *work
+	batch *outputs.Batch
+	// events are the batch's.
+	events []event.Event
 
 	mu sync.Mutex
 	// failed is in any order.
@@ -61,7 +63,8 @@ type cause struct {
 	code string
 	// remedy is as outputs.Failure has it.
 	remedy string
-	making bool // of a group or a stream
+	// making says that it is about making a group or a stream.
+	making bool
 }
 
 // causeOf returns what follows from err, of a call that was to do what verb says.
@@ -248,7 +251,8 @@ func (s *sending) stream(ctx context.Context, t *target, r round) {
 			s.count(t, part)
 			s.fail(t, part, s.blame(t, c))
 			if refused++; refused >= refusedInARow && len(rest) > 1 {
-				last := len(rest) - 1 // which tells whether the stream takes anything
+				// The last one tells whether the stream takes anything.
+				last := len(rest) - 1
 				s.count(t, rest[:last])
 				s.fail(t, rest[:last], c.held())
 				rest = rest[last:]
@@ -338,7 +342,8 @@ func (s *sending) refuse(t *target, events []int32, info *types.RejectedLogEvent
 	if info == nil {
 		return
 	}
-	upTo := func(end *int32) int { // exclusive
+	// upTo moves an end, which is exclusive.
+	upTo := func(end *int32) int {
 		if end == nil {
 			return 0
 		}

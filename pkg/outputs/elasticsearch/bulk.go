@@ -31,7 +31,8 @@ const maxID = 512
 type format struct {
 	names *indexname.Namer
 	op    string
-	id    string // idAuto, idNone, idChunk; otherwise the template's
+	// id is idAuto, idNone or idChunk; otherwise the template's.
+	id string
 	// ids may be nil for idAuto, idNone and idChunk.
 	ids *event.Template
 	// tail is what follows a chunk's id, idPlaceholder, in ids; nil: there is none in it.
@@ -41,15 +42,17 @@ type format struct {
 // bulk is the body of a request, and the memory that it takes to make it. Not safe for concurrent use.
 type bulk struct {
 	format
-	enc   *event.Encoder
-	text  []byte // action and document of each event, each with a newline
+	enc *event.Encoder
+	// text is action and document of each event, each with a newline.
+	text  []byte
 	lines []line
 	// packed is what is sent of text where it is compressed.
 	packed bytes.Buffer
 	zip    *gzip.Writer
 	scan   bulkreply.Scanner
-	typed  bool // as in prefix
-	slow   *pressure.SlowTargets
+	// typed is as in prefix.
+	typed bool
+	slow  *pressure.SlowTargets
 
 	// targets are those that the events of this Send go to.
 	targets []string
@@ -77,7 +80,8 @@ const none = -1
 
 // line is an event's part of a body.
 type line struct {
-	event int // its index in the batch
+	// event is its index in the batch.
+	event int
 	// end is a position in text.
 	end int
 	// target is in bulk.targets.

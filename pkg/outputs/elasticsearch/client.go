@@ -23,9 +23,10 @@ import (
 )
 
 const (
-	userAgent       = "aggregator"
-	dialTimeout     = 10 * time.Second
-	idleConnections = 30 * time.Second // less than proxies and load balancers usually wait
+	userAgent   = "aggregator"
+	dialTimeout = 10 * time.Second
+	// idleConnections is less than proxies and load balancers usually wait.
+	idleConnections = 30 * time.Second
 	// maxReplyHeader is in bytes.
 	maxReplyHeader = 256 << 10
 	// connectionBuffer is in bytes, for writing; replies are small.
@@ -55,8 +56,9 @@ type client struct {
 	secrets [][]byte
 	http    *http.Transport
 	// signer may be nil: requests are not signed.
-	signer   *awsclient.Signer
-	prepared bool // prepare's own
+	signer *awsclient.Signer
+	// prepared is prepare's own.
+	prepared bool
 
 	// probes are those of hosts that no request waits for.
 	probes sync.WaitGroup
@@ -72,7 +74,8 @@ type client struct {
 	known   server
 	notices []string
 
-	warnings logevery.Limit // that hosts fail
+	// warnings is how often it is told that hosts fail.
+	warnings logevery.Limit
 }
 
 // newClient returns a client of the hosts of cfg. It does not reach them.
@@ -132,13 +135,15 @@ func newTransport(cfg *Config, config func(host string) *stdtls.Config) (*http.T
 		}
 	}
 	t := &http.Transport{
-		TLSClientConfig:        config(""),
-		TLSHandshakeTimeout:    dialTimeout,
-		MaxIdleConnsPerHost:    cfg.Settings().Workers + 1, // and a probe
+		TLSClientConfig:     config(""),
+		TLSHandshakeTimeout: dialTimeout,
+		// There is one for a probe too.
+		MaxIdleConnsPerHost:    cfg.Settings().Workers + 1,
 		IdleConnTimeout:        idleConnections,
 		MaxResponseHeaderBytes: maxReplyHeader,
 		WriteBufferSize:        connectionBuffer,
-		DisableCompression:     true, // of replies, which are asked to be short
+		// Replies are asked to be short.
+		DisableCompression: true,
 	}
 	outputs.SecureTransport(t, proxy, config, dialTimeout)
 	return t, nil
@@ -159,7 +164,8 @@ func authorization(cfg *Config) string {
 	switch {
 	case cfg.APIKey.IsSet():
 		key := strings.TrimSpace(cfg.APIKey.Reveal())
-		if strings.Contains(key, ":") { // as id:key; the encoded form has no colon
+		// It is id:key; the encoded form has no colon.
+		if strings.Contains(key, ":") {
 			key = base64.StdEncoding.EncodeToString([]byte(key))
 		}
 		return "ApiKey " + key
@@ -186,7 +192,8 @@ func (c *client) perform(req *http.Request) (*http.Response, error) {
 func (c *client) performAt(h *host, req *http.Request) (*http.Response, error) {
 	res, err := c.do(h, req)
 	switch {
-	case err != nil && awsclient.Unsigned(err): // that says nothing about the host
+	case err != nil && awsclient.Unsigned(err):
+		// This says nothing about the host.
 		return nil, unsigned(err)
 	case err != nil && req.Context().Err() == context.Canceled:
 		if hung, ok := errors.AsType[*hungError](context.Cause(req.Context())); ok {

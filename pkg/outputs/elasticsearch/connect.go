@@ -93,7 +93,8 @@ func (c *client) takesGzip(ctx context.Context, h *host) error {
 	case gzipUnread(res.status, string(reply)):
 		return fmt.Errorf("%s: %s: it answered %s: %s", h.address, adviseGzip, status(res.status), words(reply))
 	}
-	return nil // that there are no events in it is what it says, or that the user may not: that is asked for by itself
+	// That there are no events in it is what it says, or that the user may not: that is asked for by itself.
+	return nil
 }
 
 // advise adds what to do to a refusal for lack of valid credentials.
@@ -152,7 +153,8 @@ func (c *client) privileges(ctx context.Context, id identity, h *host, clusters 
 	if c.cfg.OpType == "index" {
 		write = "index"
 	}
-	create := []string{"auto_configure", "create_index", "manage"} // each lets a bulk request make its index
+	// Each of these lets a bulk request make its index.
+	create := []string{"auto_configure", "create_index", "manage"}
 	body, err := json.Marshal(object{
 		"cluster": []string{"manage_index_templates"},
 		"index":   []object{{"names": names, "privileges": append([]string{write}, create...)}},

@@ -27,7 +27,8 @@ const (
 	// elasticsearch is from 7.14 on: it proves it by a header in every reply.
 	elasticsearch flavor = "elasticsearch"
 	opensearch    flavor = "opensearch"
-	legacy        flavor = "legacy" // Elasticsearch before 7.14
+	// legacy is Elasticsearch before 7.14.
+	legacy flavor = "legacy"
 )
 
 const (
@@ -45,10 +46,13 @@ const (
 type server struct {
 	flavor flavor
 	// version is "" where the server does not tell.
-	version      string
-	major, minor int  // of version
-	typed        bool // Elasticsearch 6.x: wants "_type":"_doc" in the actions of a bulk request
-	serverless   bool // Elastic's own offer, which decides on shards and replicas itself
+	version string
+	// major and minor are of version.
+	major, minor int
+	// typed says that it wants "_type":"_doc" in the actions of a bulk request, as Elasticsearch 6.x.
+	typed bool
+	// serverless says that it is Elastic's own offer, which decides on shards and replicas itself.
+	serverless bool
 }
 
 // name returns product and version, "" while the version is not known.
@@ -93,8 +97,9 @@ func asSendError(err error) *outputs.SendError {
 
 // identity is what a host tells of itself.
 type identity struct {
-	server  server
-	refused error // it works, but would not tell; a *outputs.SendError
+	server server
+	// refused says that it works, but would not tell; a *outputs.SendError.
+	refused error
 }
 
 // identify asks h what it is. An error says that no request should go there.

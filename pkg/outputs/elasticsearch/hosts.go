@@ -21,8 +21,9 @@ const (
 	minRest = time.Second
 	maxRest = time.Minute
 	// quiet is a host that fails now and then is not logged more often.
-	quiet        = time.Minute
-	probeTimeout = 5 * time.Second // and half of the output's timeout at most, so that time is left for another host
+	quiet = time.Minute
+	// probeTimeout is half of the output's timeout at most, so that time is left for another host.
+	probeTimeout = 5 * time.Second
 )
 
 // host is one of the servers.
@@ -31,14 +32,18 @@ type host struct {
 	transport *elastictransport.Client
 
 	// What follows is guarded by client.mu.
-	ready bool // it answered since its last failure, if any
+	// ready says that it answered since its last failure, if any.
+	ready bool
 	// probing is closed when the probe under way has ended; nil: there is none.
 	probing chan struct{}
 	// fails counts failures in a row.
 	fails int
-	until time.Time // it rests until then
-	wish  time.Time // it wants no request before, though it works
-	last  string    // error
+	// until is when its rest ends.
+	until time.Time
+	// wish is before when it wants no request, though it works.
+	wish time.Time
+	// last is the last error.
+	last string
 	// told says that the log has its failing.
 	told bool
 	// found is what the last probe found.

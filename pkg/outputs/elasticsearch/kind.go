@@ -48,7 +48,8 @@ func Kind(keys *awsclient.Credentials) outputs.Kind {
 func (c *Config) Destination() string {
 	hosts, err := c.addresses()
 	if err != nil {
-		hosts = []string{"cloud_id"} // reported already
+		// cloud_id is reported already.
+		hosts = []string{"cloud_id"}
 	}
 	return cmp.Or(c.Alias, c.Index) + " at " + strings.Join(hosts, ", ")
 }

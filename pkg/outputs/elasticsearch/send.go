@@ -102,12 +102,14 @@ type send struct {
 	*Output
 	b     *bulk
 	batch *outputs.Batch
-	most  time.Duration // that the server may wait; 0: its share of the time-out
+	// most is how long the server may wait; 0: its share of the time-out.
+	most time.Duration
 	// posted says that a request was made.
 	posted bool
 	// counted is that of the batch's events, from the first on: they are in its Sent.
 	counted int
-	apart   bool // see outputs.SendError
+	// apart is as in outputs.SendError.
+	apart bool
 	// holds is how long what is held back waits at least.
 	holds  time.Duration
 	failed []outputs.Failure
@@ -161,7 +163,8 @@ func (s *send) post(ctx context.Context, from, to int) {
 		one.Reason = out.err.Reason
 		s.failed = append(s.failed, one)
 	case to-from == 1 && out.kind == "action_request_validation_exception":
-		one.Reason = outputs.ReasonRejected // of the event's own id or name
+		// It is about the event's own id or name.
+		one.Reason = outputs.ReasonRejected
 		s.failed = append(s.failed, one)
 	default:
 		if out.err.Reason == outputs.ReasonThrottled {

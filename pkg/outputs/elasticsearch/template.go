@@ -94,7 +94,8 @@ type template struct {
 	// rolls is the alias that indices roll over behind; "": none.
 	rolls      string
 	composable bool
-	given      bool // up: a notice says why
+	// given says up: a notice says why.
+	given bool
 }
 
 // existing is a template that the server has.
@@ -131,7 +132,8 @@ func (t *template) get(ctx context.Context) (*existing, error) {
 		if err := json.Unmarshal(body, &reply); err == nil && len(reply.All) == 1 {
 			return &existing{reply.All[0].Template.Patterns, reply.All[0].Template.Meta}, nil
 		}
-		return &existing{}, nil // of a shape that is not ours
+		// Its shape is not ours.
+		return &existing{}, nil
 	}
 	var reply map[string]struct {
 		Patterns []string `json:"index_patterns"`
@@ -292,7 +294,8 @@ func (c *client) lifecycle(ctx context.Context, s server) (string, error) {
 		return "", asSendError(err)
 	}
 	switch code := res.status; {
-	case code == http.StatusOK || code == http.StatusForbidden: // who may not read policies may still name them
+	case code == http.StatusOK || code == http.StatusForbidden:
+		// Who may not read policies may still name them.
 		return policy, nil
 	case code == http.StatusNotFound:
 		c.notice("there is no policy %s on the server: indices have it once it is made (template.ilm_policy)", policy)

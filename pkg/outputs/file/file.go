@@ -27,10 +27,12 @@ import (
 
 // Output is a destination of files. It satisfies outputs.Output.
 type Output struct {
-	name      string
-	path      *event.Template
-	perRecord bool // the path depends on the record
-	perChunk  bool // the path depends on no more than cluster and tag
+	name string
+	path *event.Template
+	// perRecord says that the path depends on the record.
+	perRecord bool
+	// perChunk says that it depends on no more than cluster and tag.
+	perChunk bool
 	// single says that all events go to one path.
 	single  bool
 	timeout time.Duration

@@ -29,7 +29,8 @@ const (
 	bufferSize = 256 << 10
 	// maxKnown is closed files whose state is remembered.
 	maxKnown = 4096
-	idle     = time.Minute // after which a file is closed
+	// idle is after how long a file is closed.
+	idle = time.Minute
 	// zstdWindow is in bytes.
 	zstdWindow = 1 << 20
 )
@@ -64,11 +65,13 @@ type openFile struct {
 type files struct {
 	cfg Config
 	// ext is that of compressed files.
-	ext  string
-	log  zerolog.Logger
-	now  func() time.Time
-	open func(path string) (handle, error) // appends; makes the file where missing
-	move func(from, to string) error       // renames
+	ext string
+	log zerolog.Logger
+	now func() time.Time
+	// open is for appending, and makes the file where it is missing.
+	open func(path string) (handle, error)
+	// move renames.
+	move func(from, to string) error
 
 	// recent is that of *openFile, the one used last in front.
 	recent *list.List
@@ -111,7 +114,8 @@ var errNotRegular = errors.New("it is a device, a pipe or a directory, not a fil
 type writer struct {
 	files *files
 	file  *openFile
-	buf   []byte // lines that are not written yet
+	// buf has lines that are not written yet.
+	buf []byte
 	// size is that of the file.
 	size int64
 	// begun says that the compressor has a member or frame open.
@@ -427,7 +431,8 @@ func makeDir(dir string) error {
 		return err
 	}
 	if err := syncDir(parent); err != nil {
-		return errors.Join(err, os.Remove(dir)) // so that the next try syncs again
+		// The next try is to sync again.
+		return errors.Join(err, os.Remove(dir))
 	}
 	return nil
 }

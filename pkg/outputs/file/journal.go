@@ -39,7 +39,8 @@ type step struct {
 	to string
 
 	// Of a batch.
-	ext string // with how it is compressed
+	// ext is with how it is compressed.
+	ext string
 	// offset is where it begins in the file.
 	offset int64
 	spans  []intent.Span
@@ -129,7 +130,8 @@ func openJournal(path, ext string, logger zerolog.Logger, notify func(notice str
 // rename without an outcome, which the end of the program came before, has happened where exists says that its new name
 // does; a nil exists: all have.
 func replay(steps []step, exists func(path string) bool) (batches []step) {
-	last := map[string]int{} // by path, the last batch
+	// last is the last batch, by path.
+	last := map[string]int{}
 	for i := range steps {
 		if steps[i].kind == kindBatch {
 			last[steps[i].path] = i
@@ -151,7 +153,8 @@ func replay(steps []step, exists func(path string) bool) (batches []step) {
 			live[i] = true
 			batch = i
 		case kindRefused:
-			if batch >= 0 { // else its batch is too old to be kept
+			// Otherwise its batch is too old to be kept.
+			if batch >= 0 {
 				for _, r := range s.refused {
 					steps[batch].refused = intent.AddRun(steps[batch].refused, r.First, r.Count)
 				}

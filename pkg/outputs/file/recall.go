@@ -86,7 +86,8 @@ type presence uint8
 const (
 	isMissing presence = iota
 	isThere
-	notTold // there is another line in its place, or the file can't be read
+	// notTold says that there is another line in its place, or that the file can't be read.
+	notTold
 )
 
 // compare looks for ev, which is the n-th of the batch.
@@ -176,7 +177,8 @@ func (f *files) durableLines(ctx context.Context, one *doubt) (sums []sum, err e
 		if err != nil {
 			return nil, err
 		}
-		if one.path == path { // else it was finished
+		// Otherwise it was finished.
+		if one.path == path {
 			end = min(end, file.size)
 		}
 	}

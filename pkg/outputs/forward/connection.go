@@ -15,7 +15,8 @@ import (
 type connection struct {
 	*client.Client
 	server *server
-	since  time.Time // idle since
+	// since is when it became idle.
+	since time.Time
 	// end is that of its age; zero: none.
 	end time.Time
 }

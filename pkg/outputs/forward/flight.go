@@ -21,8 +21,9 @@ const (
 // told of when its events are sent again, which make the same message. Safe for concurrent use.
 type flights struct {
 	// most is how many there may be at once.
-	most  int
-	alive context.Context // ends with the output
+	most int
+	// alive ends with the output.
+	alive context.Context
 	end   context.CancelFunc
 	// wait waits for flights.
 	wait sync.WaitGroup

@@ -58,7 +58,8 @@ type Options struct {
 	TLS func(host string) *tls.Config
 	Log zerolog.Logger
 
-	connect func(ctx context.Context, network, address string) (net.Conn, error) // nil: the network's
+	// connect is the network's where it is nil.
+	connect func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // Output is a destination of Forward servers. It satisfies outputs.Output.
@@ -183,21 +184,24 @@ func (o *Output) lanes(events []event.Event) int {
 // sending is one Send.
 type sending struct {
 	*Output
-	batch  *outputs.Batch
-	events []event.Event // its
+	batch *outputs.Batch
+	// events are the batch's.
+	events []event.Event
 
 	mu sync.Mutex
 	// next is the first event that no lane has taken.
-	next    int
-	stopped *fault // no server can be reached: nothing more is tried
+	next int
+	// stopped says that no server can be reached: nothing more is tried.
+	stopped *fault
 	failed  []outputs.Failure
 	worst   *fault
 }
 
 // fault is why a message was not delivered.
 type fault struct {
-	reason      outputs.Reason
-	unreachable bool // by no server: other messages would not fare better
+	reason outputs.Reason
+	// unreachable says that no server is: other messages would not fare better.
+	unreachable bool
 	err         error
 }
 

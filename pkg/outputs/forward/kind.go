@@ -11,8 +11,9 @@ func Kind() outputs.Kind {
 	const own = "forward"
 	return outputs.Kind{
 		Name: own, Summary: "Forward servers: another aggregator, fluentd, Fluent Bit",
-		Example:   `servers: ["logs.example:24224"]`,
-		CPUMicros: 1e6 / 524_000, // taken for Elasticsearch's
+		Example: `servers: ["logs.example:24224"]`,
+		// The time is taken for Elasticsearch's.
+		CPUMicros: 1e6 / 524_000,
 		NewConfig: func() outputs.Config { return new(Config) },
 		New: outputs.Make(func(c *Config, d outputs.Deps) (outputs.Output, error) {
 			secure, err := d.TLS(c.TLS)

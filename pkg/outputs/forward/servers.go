@@ -41,11 +41,13 @@ type servers struct {
 	log         zerolog.Logger
 	idleTimeout time.Duration
 	maxAge      time.Duration
-	maxRest     time.Duration // retry.max
+	// maxRest is retry.max.
+	maxRest time.Duration
 
-	mu     sync.Mutex
-	all    []*server
-	timer  *time.Timer // closes idle connections; nil while there are none
+	mu  sync.Mutex
+	all []*server
+	// timer closes idle connections; nil while there are none.
+	timer  *time.Timer
 	closed bool
 }
 

@@ -112,7 +112,8 @@ func means(codes []int, status int) bool {
 
 // target is a URL with placeholders.
 type target struct {
-	base string // scheme and host
+	// base is scheme and host.
+	base string
 	// path is with its slash.
 	path *event.Template
 	// query may be nil: none.

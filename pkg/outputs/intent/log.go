@@ -29,7 +29,8 @@ var errDamaged = errors.New("it is damaged")
 
 // Format says how records are written.
 type Format[T any] struct {
-	What string // the records, in errors: "S3 objects"
+	// What names the records in errors: "S3 objects".
+	What string
 	// Name is what a file begins with, before the number of its format: "aggregator s3 objects".
 	Name   string
 	Append func(b []byte, record *T) []byte

@@ -49,7 +49,8 @@ type Span struct {
 // Run is numbers that follow each other.
 type Run struct {
 	First, Count uint32
-	before       uint32 // numbers in the runs before it
+	// before counts numbers in the runs before it.
+	before uint32
 }
 
 // end returns the number behind the last one of runs.

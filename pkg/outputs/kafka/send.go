@@ -37,7 +37,8 @@ type group struct {
 	bytes  []int
 	failed []outputs.Failure
 
-	reached bool // brokers have answered for it
+	// reached says that brokers have answered for it.
+	reached bool
 	// tried counts requests refused for their content.
 	tried int
 	// abandoned says that the client may still hold its records.
@@ -322,7 +323,8 @@ func (o *Output) settle(ctx context.Context, g *group, from, to int, errs map[*k
 		g.tried++
 		if errors.Is(errs[&g.records[h.from]], kerr.MessageTooLarge) ||
 			errors.Is(errs[&g.records[h.from]], kerr.RecordListTooLarge) {
-			g.tried-- // these come to an end by themselves
+			// These come to an end by themselves.
+			g.tried--
 			o.learn(g, h.from, h.to)
 		}
 		if h.to-h.from == 1 {

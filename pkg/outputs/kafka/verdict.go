@@ -18,12 +18,16 @@ import (
 
 // verdict is what an error of a record means.
 type verdict struct {
-	reason   outputs.Reason
-	kind     string // Kafka's name of the error
-	detail   string // "": the error's own
-	remedy   string
-	answered bool // brokers have answered, so that it was surely not stored
-	halve    bool // it may be about one of those that were refused together
+	reason outputs.Reason
+	// kind is Kafka's name of the error.
+	kind string
+	// detail is the error's own where it is "".
+	detail string
+	remedy string
+	// answered says that brokers have answered, so that it was surely not stored.
+	answered bool
+	// halve says that it may be about one of those that were refused together.
+	halve    bool
 	unlisted bool
 }
 
@@ -126,7 +130,8 @@ func (o *Output) metadata(ctx context.Context, topics ...string) (*kmsg.Metadata
 	defer cancel()
 	req := kmsg.NewPtrMetadataRequest()
 	req.IncludeTopicAuthorizedOperations = true
-	req.Topics = []kmsg.MetadataRequestTopic{} // not nil, which is all of them
+	// Not nil, which would be all of them.
+	req.Topics = []kmsg.MetadataRequestTopic{}
 	for _, name := range topics {
 		t := kmsg.NewMetadataRequestTopic()
 		t.Topic = kmsg.StringPtr(name)

@@ -33,8 +33,9 @@ type entry struct {
 	// ns is nanoseconds since 1970.
 	ns int64
 	// line is not empty.
-	line     []byte
-	metadata []byte // encoded
+	line []byte
+	// metadata is encoded.
+	metadata []byte
 }
 
 // appendRequest appends a request of the streams, with their entries in the order in which they came: Loki takes them

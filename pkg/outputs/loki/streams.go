@@ -16,7 +16,8 @@ import (
 type pair struct {
 	name  string
 	value *event.Template
-	own   bool // the value depends on no more than the cluster
+	// own says that the value depends on no more than the cluster.
+	own bool
 }
 
 const (

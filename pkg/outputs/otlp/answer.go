@@ -28,7 +28,8 @@ const (
 
 // success is what an answer says that took log records.
 type success struct {
-	rejected int64 // log records that it did not take
+	// rejected counts log records that it did not take.
+	rejected int64
 	message  string
 }
 

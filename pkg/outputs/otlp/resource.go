@@ -89,10 +89,11 @@ type resource struct {
 type grouper struct {
 	recorder
 	settings []pair
-	steady   bool // settings depend on no more than cluster and tag
-	known    map[string]*resource
-	all      []*resource
-	key      []byte
+	// steady says that settings depend on no more than cluster and tag.
+	steady bool
+	known  map[string]*resource
+	all    []*resource
+	key    []byte
 	// The last event, with what it has of a pod, and its resource.
 	last     *event.Event
 	lastKube []byte

@@ -67,7 +67,7 @@ type member struct {
 type values struct {
 	// members are those of the maps that are being read, innermost last.
 	members []member
-	text    []byte // scratch
+	text    []byte
 }
 
 // appendString appends text as a value.

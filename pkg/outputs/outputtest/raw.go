@@ -9,8 +9,9 @@ import (
 
 // RawText is an event and what is sent of it with the setting message: log.
 type RawText struct {
-	Name   string
-	Record string // msgpack
+	Name string
+	// Record is msgpack.
+	Record string
 	// Text is where each event is a message of its own.
 	Text string
 	// Line is where lines are told apart.

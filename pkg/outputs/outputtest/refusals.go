@@ -10,7 +10,8 @@ import (
 
 // Answer is what a destination has been seen to answer, and the line of its table that it is to fit.
 type Answer struct {
-	What   string // Refusal.What
+	// What is that of the Refusal.
+	What   string
 	Status int
 	Kind   string
 	Words  string

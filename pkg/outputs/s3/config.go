@@ -77,9 +77,11 @@ func (Rotate) Help() map[string]string {
 const (
 	compressionGzip = "gzip"
 	compressionZstd = "zstd"
-	unset           = "none" // of encryption and ACL
+	// unset is of encryption and ACL.
+	unset = "none"
 
-	minPart = 5 << 20 // S3's own limit for all parts but the last
+	// minPart is S3's own limit for all parts but the last.
+	minPart = 5 << 20
 	// maxPart is a few are held in memory.
 	maxPart   = 256 << 20
 	maxObject = 256 << 20

@@ -27,9 +27,12 @@ type doubtState uint8
 
 // The states, ascending by what counts where an event is in several such objects.
 const (
-	hidden     doubtState = iota // the bucket does not say
-	unresolved                   // the bucket was not asked
-	present                      // complete: its events are delivered
+	// hidden says that the bucket does not say.
+	hidden doubtState = iota
+	// unresolved says that the bucket was not asked.
+	unresolved
+	// present is complete: its events are delivered.
+	present
 )
 
 // maxDoubts bounds how many objects are in doubt at once; of more, the oldest are forgotten.

@@ -193,9 +193,11 @@ func (o *Output) AppendTarget(dst []byte, _ *event.Event) []byte { return append
 // result is what became of a batch so far.
 type result struct {
 	// refused is what was refused for good.
-	refused     []outputs.Failure
-	failed      []outputs.Failure  // to be sent again
-	worst, last *outputs.SendError // of the objects that failed
+	refused []outputs.Failure
+	// failed are to be sent again.
+	failed []outputs.Failure
+	// worst and last are of the objects that failed.
+	worst, last *outputs.SendError
 	retryAfter  time.Duration
 	// down says that no object after this can succeed.
 	down bool
@@ -214,7 +216,8 @@ func (o *Output) send(
 	case r.down || err != nil:
 	case body.whole && body.rendered == 0:
 		r.refused = append(r.refused, body.refused...)
-		return // of nothing no object is made
+		// Of nothing no object is made.
+		return
 	default:
 		var unknown bool
 		if unknown, err = o.upload(ctx, &t.object, body); unknown {

@@ -22,7 +22,8 @@ import (
 )
 
 const (
-	partsAtOnce  = 2 // of one object; as many, and two more, are in memory
+	// partsAtOnce is of one object; as many, and two more, are in memory.
+	partsAtOnce  = 2
 	abortTimeout = 5 * time.Second
 )
 
@@ -69,8 +70,10 @@ type calls struct {
 	log     zerolog.Logger
 
 	// Set by the calls that make an object, of which there is one.
-	incomplete error // why the parts were not put together
-	unknown    bool  // the object may be complete although the call failed
+	// incomplete is why the parts were not put together.
+	incomplete error
+	// unknown says that the object may be complete although the call failed.
+	unknown bool
 }
 
 // PutObject makes the object.

@@ -17,13 +17,15 @@ type delivery struct {
 	o        *Output
 	ch       *channel
 	requests []*request
-	results  []*outputs.SendError // of each request; nil: delivered, or to be acknowledged
-	waits    []wait
+	// results are of each request; nil: delivered, or to be acknowledged.
+	results []*outputs.SendError
+	waits   []wait
 }
 
 // wait is events that Splunk took and has to acknowledge.
 type wait struct {
-	part   int // whose events they are
+	// part is whose events they are.
+	part   int
 	id     int64
 	events []int
 }

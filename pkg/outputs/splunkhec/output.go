@@ -96,7 +96,8 @@ type request struct {
 	body  []byte
 	// starts are where each event begins in body.
 	starts []int
-	events []int // their indexes in the batch
+	// events are their indexes in the batch.
+	events []int
 }
 
 // piece returns the request's events from the n-th on until the to-th.
@@ -165,7 +166,8 @@ func (o *Output) Send(ctx context.Context, b *outputs.Batch) error {
 func (o *Output) render(b *outputs.Batch) (requests []*request, refused []outputs.Failure) {
 	render := o.renderers.Get().(*renderer) //nolint:forcetypeassert // New makes nothing else
 	defer o.renderers.Put(render)
-	render.last = event.Event{} // of a batch whose memory is another's now
+	// It is of a batch whose memory is another's now.
+	render.last = event.Event{}
 	known := map[string]*request{}
 	var key []byte
 	var r *request

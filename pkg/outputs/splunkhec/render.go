@@ -25,16 +25,18 @@ type renderer struct {
 	text *outputs.Text
 	raw  bool
 	// names is that of indexes.
-	names  *event.Template
-	around []member // host, source, sourcetype: those that are set
+	names *event.Template
+	// around is host, source and sourcetype: those that are set.
+	around []member
 	fields []member
 	// steady says that all of these are the same for events of a chunk and a tag. Then head is what the last event had
 	// before its time, and last that event.
 	steady bool
 	last   event.Event
 	head   []byte
-	value  []byte // scratch
-	packed []byte // scratch
+	// value and packed are scratch.
+	value  []byte
+	packed []byte
 }
 
 // newRenderer returns what makes requests as c says. added is what is added to the events of each cluster.

@@ -10,7 +10,8 @@ import (
 func Kind() outputs.Kind {
 	return outputs.Kind{
 		Name: "stdout", Summary: "the standard output, for trying things out", Example: "format: json",
-		CPUMicros: 1e6 / 637_000, // taken for a file's
+		// The time is taken for a file's.
+		CPUMicros: 1e6 / 637_000,
 		NewConfig: func() outputs.Config { return new(Config) },
 		New: outputs.Make(func(c *Config, d outputs.Deps) (outputs.Output, error) {
 			out := New(*c, os.Stdout)

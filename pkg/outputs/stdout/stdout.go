@@ -71,7 +71,8 @@ func (o *Output) Send(ctx context.Context, b *outputs.Batch) error {
 	if o.torn {
 		o.buf = append(o.buf, '\n')
 	}
-	ends := make([]int, len(b.Events)) // where each event's line ends in buf
+	// ends is where each event's line ends in buf.
+	ends := make([]int, len(b.Events))
 	refused := map[int]error{}
 	for i := range b.Events {
 		line, err := o.enc.AppendEvent(o.buf, &b.Events[i])

@@ -152,7 +152,8 @@ func doneIn(p *client.Pending, state string) string {
 
 // seconds shows a time for people.
 func seconds(s float64) string {
-	const longest = 1e9 // beyond, a Duration overflows, and nobody waits
+	// Beyond the longest a Duration overflows, and nobody waits.
+	const longest = 1e9
 	if s > longest {
 		return "years"
 	}

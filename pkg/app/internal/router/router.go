@@ -100,7 +100,8 @@ func (t *Tally) add(o *Tally) {
 		t.tag = o.tag
 	}
 	if len(o.Dropped)+len(o.Dead) == 0 {
-		return // as nearly always: every message comes here
+		// Nearly always it ends here: every message comes by.
+		return
 	}
 	for rule, n := range o.Dropped {
 		t.Dropped[rule] += n
@@ -199,9 +200,10 @@ func (in *Router) Snapshot() map[string]*Tally {
 
 // routedBatch is a queue's batch that knows the routes. All its messages are of one cluster: that of its connection.
 type routedBatch struct {
-	in     *Router
-	out    buffer.Batch
-	stored *Tally // messages before the current one; counted by Commit
+	in  *Router
+	out buffer.Batch
+	// stored is of messages before the current one, counted by Commit.
+	stored *Tally
 	// current is the message begun last; Abandon forgets it.
 	current *Tally
 	// rules is for the current message.

@@ -47,7 +47,8 @@ type Targets[S Source] struct {
 	retry *outputs.RetryConfig
 	// open returns where events wait for a target; nil: nothing may wait aside.
 	open func(target string) S
-	wake chan struct{} // has one where the next time has changed
+	// wake has one where the next time has changed.
+	wake chan struct{}
 
 	// some says that there are some.
 	some atomic.Bool

@@ -53,8 +53,9 @@ type LogEvent struct {
 
 // LogPut is a request that was accepted.
 type LogPut struct {
-	Group, Stream         string
-	Events, Stored, Bytes int // Bytes: as they count for the limit
+	Group, Stream string
+	// Bytes is as they count for the limit.
+	Events, Stored, Bytes int
 }
 
 // logsCall is the input of all the operations.
@@ -269,7 +270,8 @@ func (c *CloudWatch) put(in *logsCall) (any, *logsError) {
 		}
 	}
 	now, n := c.now(), len(in.Events)
-	before := func(age time.Duration) int { // how many are older
+	// before returns how many are older.
+	before := func(age time.Duration) int {
 		i := slices.IndexFunc(in.Events, func(e LogEvent) bool { return e.Timestamp >= now.Add(-age).UnixMilli() })
 		if i < 0 {
 			return n

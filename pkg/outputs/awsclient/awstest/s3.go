@@ -30,7 +30,8 @@ type S3 struct {
 	// objects are in the order in which they were made first.
 	objects []*Object
 	uploads map[string]*parts
-	made    int // uploads so far
+	// made counts uploads so far.
+	made int
 	// room counts bytes of bodies that are still taken; negative: no limit.
 	room int
 }

@@ -21,11 +21,13 @@ type Server struct {
 	// rest is what has no X-Amz-Target and is no form; nil: nothing.
 	rest http.Handler
 
-	mu       sync.Mutex
-	fault    func(target string) Fault
-	expired  map[string]bool
-	expires  map[string]time.Time // access keys that STS has handed out
-	denied   map[string]bool      // targets, and names of what DenyOn denies
+	mu      sync.Mutex
+	fault   func(target string) Fault
+	expired map[string]bool
+	// expires has the access keys that STS has handed out.
+	expires map[string]time.Time
+	// denied has targets, and names of what DenyOn denies.
+	denied   map[string]bool
 	requests map[string]int
 	roles    []string
 
@@ -53,7 +55,8 @@ func New(now func() time.Time) *Server {
 
 // Fault is what befalls a call. The zero Fault: nothing.
 type Fault struct {
-	Status        int // answered instead, with Code and Message as AWS's error; 0: the service's answer
+	// Status is answered instead, with Code and Message as AWS's error; 0: the service's answer.
+	Status        int
 	Code, Message string
 	// RetryAfter is the header.
 	RetryAfter string

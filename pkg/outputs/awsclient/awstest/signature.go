@@ -15,8 +15,9 @@ import (
 
 // Signature is what a request to a service of AWS has to be signed by, as Signature Version 4 is documented.
 type Signature struct {
-	Region, Service             string
-	AccessKey, SecretKey, Token string // Token "": of no session
+	Region, Service string
+	// Token is "" where there is no session.
+	AccessKey, SecretKey, Token string
 	// Unsized refuses a signature over the length of the body, as OpenSearch Serverless does.
 	Unsized bool
 }

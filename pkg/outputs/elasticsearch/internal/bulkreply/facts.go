@@ -13,7 +13,8 @@ const maxFact = 200
 
 // fact is what a reason tells that is not of an event's values.
 type fact struct {
-	words string // that such a reason has: looked for first, since nearly all have none
+	// words is what such a reason has: looked for first, since nearly all have none.
+	words string
 	find  *regexp.Regexp
 }
 

@@ -57,7 +57,8 @@ type slot struct {
 // cursor is the name found last.
 type cursor struct {
 	cluster, tag string
-	from, to     int64 // the seconds of event time for which it holds
+	// from and to are the seconds of event time for which it holds.
+	from, to int64
 	// raw is the template's text, where the name varies.
 	raw        []byte
 	name       []byte

@@ -36,7 +36,8 @@ type pieceKind uint8
 const (
 	pieceLiteral pieceKind = iota
 	pieceCluster
-	pieceValue // any other placeholder
+	// pieceValue is any other placeholder.
+	pieceValue
 	pieceTime
 )
 
