@@ -17,7 +17,9 @@ func Files(r *settings.Reader, m flow.Map, files ...File) flow.Map {
 	for _, f := range files {
 		if text, ok := r.Text(f.Old); ok {
 			m = m.With(f.New, text)
-			r.Notes.NeedFile(text, "the file of that name that the old program had")
+			if !strings.Contains(text, "${") {
+				r.Notes.NeedFile(text, "the file of that name that the old program had")
+			}
 		}
 	}
 	return m
@@ -50,11 +52,16 @@ func plain(o *flow.Output) bool {
 	})
 }
 
-// Login reads the keys of a name and a password.
+// Login reads the keys of a name and a password, which says nothing without a name.
 func Login(r *settings.Reader, o *flow.Output, user, password string) {
-	if text, ok := r.Text(user); ok {
-		o.Settings = o.Settings.With("username", text)
+	text, ok := r.Text(user)
+	if !ok {
+		if r.Has(password) {
+			r.Say(password, "left out: it is nobody's without a name", "write username and password")
+		}
+		return
 	}
+	o.Settings = o.Settings.With("username", text)
 	if secret, ok := r.Secret(password, o.Name+"-password"); ok {
 		o.Settings = o.Settings.With("password", secret)
 	}

@@ -137,6 +137,9 @@ func (b *bitWriter) settings(r *resource, s *syntax.Section, n *yaml.Node, prefi
 		if other := fileKey(name); other != "" && (name != "remove_keys" || s.Text("name") != "loki") {
 			name = other
 		}
+		if name == "parser" && s.Text("name") == "multiline" {
+			name = "multiline.parser"
+		}
 		put := func(key string, v syntax.Value) {
 			s.Entries = append(s.Entries, syntax.Entry{Key: key, Value: v, At: at})
 		}

@@ -100,6 +100,10 @@ func (w *fluentdWriter) plugins(r *resource, name, arg string, list *yaml.Node) 
 				settingsOf(r, s, value, w.notes)
 			}
 		})
+		if _, ok := s.Get("@type"); !ok {
+			// It is written as a text.
+			continue
+		}
 		s.Raw = rawFluentd(s, 0)
 		all = append(all, s)
 	}

@@ -224,7 +224,7 @@ func ParseDuration(text string) (string, error) {
 		number, unit = rest, time.Millisecond
 	}
 	n, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
-	if err != nil || n < 0 || n*float64(unit) > math.MaxInt64/2 {
+	if err != nil || !(n >= 0 && n*float64(unit) <= math.MaxInt64/2) {
 		return "", fmt.Errorf("%q is no time", text)
 	}
 	return Short(time.Duration(n * float64(unit))), nil
@@ -268,7 +268,7 @@ func ParseSize(text string) (int64, error) {
 		}
 	}
 	n, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
-	if err != nil || n < 0 || n > 1e12 {
+	if err != nil || !(n >= 0 && n*float64(unit) <= math.MaxInt64/2) {
 		return 0, fmt.Errorf("%q is no size", text)
 	}
 	return int64(n * float64(unit)), nil

@@ -7,27 +7,6 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/convert/syntax"
 )
 
-func TestParse(t *testing.T) {
-	for old, want := range map[string]string{
-		"5s": "5s", "10m": "10m", "1d": "24h", "30": "30s", "0.5": "500ms",
-		"1h": "1h", "200ms": "200ms", "x": "", "-1": "",
-	} {
-		got, err := settings.ParseDuration(old)
-		if got != want || (err != nil) != (want == "") {
-			t.Errorf("%s: %s %v, want %s", old, got, err, want)
-		}
-	}
-	for old, want := range map[string]string{
-		"8m": "8MiB", "8MB": "8MiB", "512k": "512KiB", "1g": "1GiB",
-		"1024": "1KiB", "100": "100", "1.5G": "1536MiB",
-	} {
-		n, err := settings.ParseSize(old)
-		if got := settings.WriteSize(n); got != want || err != nil {
-			t.Errorf("%s: %s %v, want %s", old, got, err, want)
-		}
-	}
-}
-
 func TestReader(t *testing.T) {
 	def := "8"
 	at := syntax.Place{File: "x", Line: 1}

@@ -156,7 +156,7 @@ elasticsearch
   batch: {max_wait: "5s"}
   workers: 8
 said: <match **> elasticsearch user: left out, as where the variable ES_USER is not set
-said: <match **> elasticsearch password: left out, as where the variable ES_PASSWORD is not set
+said: <match **> elasticsearch password: left out: it is nobody's without a name
 said: <match **> elasticsearch <buffer>: the defaults of ES_BUFFER_FLUSH_INTERVAL,
     ES_BUFFER_FLUSH_THREAD_COUNT are taken
 said: <match **> elasticsearch: the defaults of ES_LOGSTASH_FORMAT, ES_SSL_VERIFY are taken

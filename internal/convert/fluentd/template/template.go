@@ -132,8 +132,9 @@ func Accessor(text string) (path []string, ok bool) {
 // List reads a, b, c, or ["a", "b"].
 func List(text string) (all []string) {
 	if strings.HasPrefix(text, "[") {
-		if json.Unmarshal([]byte(text), &all) == nil {
-			return all
+		var names []string
+		if json.Unmarshal([]byte(text), &names) == nil {
+			return names
 		}
 	}
 	// Commas within brackets and quotes are the names' own.
