@@ -30,8 +30,9 @@ type Event struct {
 	// Record is a msgpack map.
 	Record []byte
 	// Tag is as it is delivered, where a filter has changed it; "": the chunk's.
-	Tag    string
-	Joined uint64 // tells one that stands for several from others that begin with the same; 0: it stands for itself
+	Tag string
+	// Joined tells one that stands for several from others that begin with the same; 0: it stands for itself.
+	Joined uint64
 
 	// part is where Iterator found the event's part: a hint for AppendID.
 	part place
@@ -59,8 +60,9 @@ type Chunk struct {
 	Events   int
 	Entries  []byte
 	// Parts is what the chunk was made of, in order; their Events add up to Chunk.Events.
-	Parts    []Part
-	Returned bool // dead letters that somebody sends again to this output, whatever the routes say
+	Parts []Part
+	// Returned says that it has dead letters that somebody sends again to this output, whatever the routes say.
+	Returned bool
 	// Filtered says that its entries are as the filters have left them, which are not asked again.
 	Filtered bool
 	// NewTag is, of Filtered entries, the tag that the filters have left, where that is another; see DeliveredTag.
@@ -72,9 +74,13 @@ type Chunk struct {
 
 // Part is the piece of a chunk that came in one message of an agent. Event ids are made of it.
 type Part struct {
-	Key    [16]byte // see PartKeyOfChunk and PartKeyOfSeq; equal for a message and its resend
-	Chunk  [16]byte // PartKeyOfChunk's, whatever Key is; zero where the message had no chunk id
-	First  int      // position of the part's first event within the agent's message
+	// Key is that of PartKeyOfChunk or PartKeyOfSeq: equal for a message and its resend.
+	Key [16]byte
+	// Chunk is PartKeyOfChunk's, whatever Key is; zero where the message had no chunk id.
+	Chunk [16]byte
+	// First is the position of the part's first event within the agent's message.
+	First  int
 	Events int
-	Joined uint64 // see Event.Joined: of a part whose events were stored again as the filters have left them
+	// Joined is that of Event, of a part whose events were stored again as the filters have left them.
+	Joined uint64
 }

@@ -42,7 +42,8 @@ type Encoder struct {
 		tag    string
 		text   []byte
 	}
-	second struct { // of the last time rendered
+	// second is that of the last time rendered.
+	second struct {
 		sec  int64
 		text []byte
 	}

@@ -51,7 +51,8 @@ type keySet struct {
 }
 
 type mapKey struct {
-	from, to int // in text
+	// from and to are in text.
+	from, to int
 	dead     bool
 }
 

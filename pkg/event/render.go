@@ -16,8 +16,9 @@ import (
 // renderer back to the beginning of the event, to go over it strictly: every map is then read twice,
 // first for its keys. Larger maps are always read twice.
 type renderer struct {
-	strict    bool
-	added     [][]byte // keys that the outermost map must not have
+	strict bool
+	// added are keys that the outermost map must not have.
+	added     [][]byte
 	addedMask uint64
 	// hashes are those of the keys of the small maps that are being written, innermost last.
 	hashes []uint64

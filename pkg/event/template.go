@@ -27,12 +27,14 @@ type Template struct {
 // segment is a literal, a placeholder or a conversion.
 type segment struct {
 	kind segmentKind
-	text string // literal, or a placeholder's default
+	// text is literal, or a placeholder's default.
+	text string
 	// index is that of the tag's part.
 	index int
 	// path is that of the record's field.
 	path []string
-	conv byte // strftime
+	// conv is that of strftime.
+	conv byte
 }
 
 type segmentKind uint8

@@ -61,7 +61,8 @@ func appendPadded(dst []byte, n, width int) []byte {
 
 // civil is a second of the Gregorian calendar in UTC.
 type civil struct {
-	year, month, day     int // month and day from 1
+	// month and day are from 1.
+	year, month, day     int
 	hour, minute, second int
 	// weekday is 0 on Sunday.
 	weekday int

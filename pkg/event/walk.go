@@ -19,7 +19,8 @@ const (
 	KindEvent
 	// KindGroupStart is the events that follow belong to the group that the entry describes.
 	KindGroupStart
-	KindGroupEnd // they no longer do
+	// KindGroupEnd says that they no longer do.
+	KindGroupEnd
 )
 
 // Seconds that make an EventTime a mark of a group (Fluent Bit's, from its OTLP input).

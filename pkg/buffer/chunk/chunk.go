@@ -42,28 +42,34 @@ func Format() format.Format { return format.Format{Name: "chunk", Number: 3, Sin
 
 // Flags of a header.
 const (
-	// flagSource is who sent it stands behind the tag.
+	// flagSource says that who sent it stands behind the tag.
 	flagSource = 1 << iota
-	// flagNewTag is the tag that filters have left stands behind that.
+	// flagNewTag says that the tag that filters have left stands behind that.
 	flagNewTag
-	flagIDs // keyed parts have Chunk and Joined
-	// flagOrigin is the queue that handed it over stands behind these.
+	// flagIDs says that keyed parts have Chunk and Joined.
+	flagIDs
+	// flagOrigin says that the queue that handed it over stands behind these.
 	flagOrigin
 )
 
 // Flags of a part.
 const (
-	PartKeyed = 1 << iota // it came with a chunk id; else only its number of events follows
-	// PartNanos is the id is stable over resends: entries' times have nanoseconds.
+	// PartKeyed says that it came with a chunk id; else only its number of events follows.
+	PartKeyed = 1 << iota
+	// PartNanos says that the id is stable over resends: entries' times have nanoseconds.
 	PartNanos
-	// PartLast is the last piece of its message: the message's number of events follows.
+	// PartLast says that it is the last piece of its message: the message's number of events follows.
 	PartLast
-	partSame     // connection and turn are those of the keyed part before
-	PartRequeued // it was a dead letter: in the connection's place stands its number, see package requeue
+	// partSame says that connection and commit are those of the keyed part before.
+	partSame
+	// PartRequeued says that it was a dead letter: in the connection's place stands its number, see package requeue.
+	PartRequeued
 	// PartUnrouted says that a dead letter goes to its output, whatever the routes say.
 	PartUnrouted
-	PartAhead    // it was sent ahead of acks: those of the connection's turns before are unconfirmed too
-	PartFiltered // it is as the filters have left it: of a chunk that was settled in part
+	// PartAhead says that it was sent ahead of acks: those of the connection's commits before are unconfirmed too.
+	PartAhead
+	// PartFiltered says that it is as the filters have left it, of a chunk that was settled in part.
+	PartFiltered
 )
 
 // Header is what a chunk tells of itself.
@@ -71,8 +77,9 @@ type Header struct {
 	Seq uint64
 	// Received is in nanoseconds since 1970.
 	Received int64
-	Salt     uint64 // of the segment, or, in a stream, of the process that has made it
-	Codec    Codec
+	// Salt is that of the segment or, in a stream, of the process that has made it.
+	Salt  uint64
+	Codec Codec
 	// Size is that of the whole value.
 	Size int
 	// Payload is where it begins.
@@ -82,8 +89,10 @@ type Header struct {
 	Events  int
 	Cluster string
 	Tag     string
-	Source  string // see event.Source; "": not kept
-	NewTag  string // see event.Chunk
+	// Source is that of event.Source; "": it is not kept.
+	Source string
+	// NewTag is that of event.Chunk.
+	NewTag string
 	// Origin is that of a chunk that was handed over; else zero.
 	Origin  Origin
 	Outputs []string
@@ -92,7 +101,8 @@ type Header struct {
 
 // Origin is where a chunk was that another queue has handed over.
 type Origin struct {
-	Queue [16]byte // that queue's own number
+	// Queue is that queue's own number.
+	Queue [16]byte
 	// Seq is in it, from 1.
 	Seq uint64
 }
@@ -101,17 +111,23 @@ type Origin struct {
 type Part struct {
 	Flags byte
 	// Key is that of cluster, tag and the agent's chunk id.
-	Key       [16]byte
-	Conn      uint64 // unique over restarts
-	CommitSeq uint64 // number of the commit: ascending for a connection
-	First     int    // position of the first event in the message
-	Events    int
+	Key [16]byte
+	// Conn is unique over restarts.
+	Conn uint64
+	// CommitSeq is the number of the commit: ascending for a connection.
+	CommitSeq uint64
+	// First is the position of the first event in the message.
+	First  int
+	Events int
 	// Total counts events of the whole message, where partLast.
 	Total int
 
 	// Of a part that was stored before, where the key is not what they are made of:
-	Chunk  [16]byte // the agent's chunk id: see event.Part; zero: Key's
-	Joined uint64   // see event.Part
+
+	// Chunk is the agent's chunk id: see event.Part; zero: Key's.
+	Chunk [16]byte
+	// Joined is that of event.Part.
+	Joined uint64
 }
 
 // flags returns what h has besides what every header has.

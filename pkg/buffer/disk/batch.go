@@ -12,9 +12,11 @@ import (
 
 // batch implements buffer.Batch.
 type batch struct {
-	admission.Batch // guarded by committer.mu while it has it
-	s               *Queue
-	repeated        buffer.Duplicates // see Repeated
+	// Batch is guarded by committer.mu while the committer has it.
+	admission.Batch
+	s *Queue
+	// repeated is what Repeated returns.
+	repeated buffer.Duplicates
 }
 
 // NewBatch implements Queue.

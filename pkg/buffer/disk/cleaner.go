@@ -32,8 +32,9 @@ const (
 // The order: first the finished bits are saved, then the file goes, and its bits with a later save.
 // A crash between finds a segment of which all is finished, or bits without a segment.
 type cleaner struct {
-	s     *Queue
-	mu    sync.Mutex // one save at a time
+	s *Queue
+	// mu has one save made at a time.
+	mu    sync.Mutex
 	state statefile.DB
 	wake  chan struct{}
 	stop  chan struct{}
@@ -111,7 +112,8 @@ func (k *cleaner) save(last bool) error {
 	changes.Next = s.next + reserve
 	changes.Journaled = s.commit.journal.holds.Load()
 	var unwanted []*segmentState
-	let := false // the committer lets go of one that could not be written
+	// The committer lets go of one that could not be written.
+	let := false
 	live := map[uint64]bool{}
 	type saved struct {
 		seg *segmentState
@@ -269,7 +271,8 @@ func (seg *segmentState) sparse(now time.Time) bool {
 		now.Sub(seg.touched) < compactAfter {
 		return false
 	}
-	var wanted int64 // at most: a chunk that two outputs want counts twice
+	// That is the most: a chunk that two outputs want counts twice.
+	var wanted int64
 	for _, t := range seg.sum {
 		wanted += t.bytes
 	}
@@ -301,7 +304,8 @@ func (s *Queue) compact(seg *segmentState) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	seg.touched = s.now() // not again at once, even after an error
+	// It is not tried again at once, even after an error.
+	seg.touched = s.now()
 	if seg.gone {
 		return nil
 	}

@@ -29,23 +29,28 @@ const (
 //
 // A commit takes what is there when the last one has ended, or waits a few milliseconds for more: see package pace.
 type committer struct {
-	s    *Queue
-	wake chan struct{} // something has changed: a batch came, room came, close
+	s *Queue
+	// wake tells that something has changed: a batch came, room came, or the queue closes.
+	wake chan struct{}
 
 	mu sync.Mutex
 	admission.Pending
-	commitSeq uint64 // of the batch that came last
+	// commitSeq is that of the batch that came last.
+	commitSeq uint64
 	closing   bool
 	pace      pace.Pacer
-	pacing    bool // the goroutine waits for more to come, until pace says that it is enough
-	causes    [pace.Causes]uint64
+	// pacing says that the goroutine waits for more to come, until pace says that it is enough.
+	pacing bool
+	causes [pace.Causes]uint64
 	// waited is how long commits waited for company.
 	waited metric.Histogram
 	ended  chan struct{}
 
 	// Of the goroutine:
-	current *segmentState // being written; nil: none
-	builder pack.Builder  // of one group after the other
+	// current is being written; nil: none is.
+	current *segmentState
+	// builder is of one group after the other.
+	builder pack.Builder
 	complaint.Complaint
 
 	beat, sealBeat heartbeat.Loop

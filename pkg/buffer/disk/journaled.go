@@ -30,9 +30,12 @@ const (
 // the journal from being used.
 type journaling struct {
 	journal.Keeper
-	stuck  *segmentState // nil: none
-	settle time.Time     // when to try to put it into its file
-	memory []byte        // what is fresh of the segment that has something fresh
+	// stuck may be nil: none is.
+	stuck *segmentState
+	// settle is when to try to put it into its file.
+	settle time.Time
+	// memory is what is fresh of the segment that has something fresh.
+	memory []byte
 	// blocked is set by the start: the journal can't be read, or what it holds has to wait for the next start.
 	blocked bool
 	// holds reports whether the journal may hold something, which an older program must not overlook; marked, whether
@@ -113,7 +116,8 @@ func (c *committer) settleFresh(seg *segmentState, items []segment.Item) ([]uint
 type sifted struct {
 	items []segment.Item
 	kept  []segment.Entry
-	at    []int // which of items each of kept is
+	// at is which of items each of kept is.
+	at []int
 }
 
 // sift returns what of the segment's fresh chunks goes into its file: those that somebody wants, and in the place of

@@ -114,7 +114,8 @@ func (s *Queue) unreadable(l *partition, o *lease, e *segment.Entry, f *os.File,
 		Uint32("events", e.Events)
 	if !errors.Is(err, boltfile.ErrDamaged) {
 		log.Msg("can't read a chunk: it stays in the queue until the next start, later ones go on")
-		return // in flight for ever
+		// It is in flight for ever.
+		return
 	}
 	name, cerr := segment.QuarantineChunk(o.seg.path, o.seq, e, f)
 	if cerr != nil {
@@ -125,7 +126,8 @@ func (s *Queue) unreadable(l *partition, o *lease, e *segment.Entry, f *os.File,
 	log.Str("file", name).Msg("chunk is damaged: set aside, not delivered")
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !o.seg.lost[o.seq] { // else another output has found it
+	// Another output may have found it before.
+	if !o.seg.lost[o.seq] {
 		if o.seg.lost == nil {
 			o.seg.lost = map[uint64]bool{}
 		}

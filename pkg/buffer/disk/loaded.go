@@ -24,14 +24,16 @@ const (
 type segmentState struct {
 	first uint64
 	path  string
-	n     uint32 // sequence numbers from first on that it covers
+	// n counts the sequence numbers from first on that it covers.
+	n uint32
 	// sealed says that nothing will be added.
 	sealed bool
 	// gone says that its file is removed.
 	gone bool
 	// broken says that its index can't be read: what it holds waits for the next start.
 	broken bool
-	lost   map[uint64]bool // chunks found damaged, by sequence number; nil: none
+	// lost is chunks that were found damaged, by sequence number; nil: none.
+	lost map[uint64]bool
 	// unread says that the disk refused to read some of it: its file stays for the next start.
 	unread bool
 	disk   int64
@@ -42,7 +44,8 @@ type segmentState struct {
 	// liveBytes are bytes of it that are wanted, by cluster; see tenant.
 	liveBytes map[uint32]int64
 	done      map[*source]segment.Bits
-	dirty     map[*source]bool // done is not in state.db yet
+	// dirty says that done is not in state.db yet.
+	dirty map[*source]bool
 	// newest is when its last chunk was stored.
 	newest int64
 	// touched is when an output last finished something of it.
@@ -57,9 +60,10 @@ type writing struct {
 	// w may be nil: sealed, or not written to any more.
 	w *segment.Writer
 	// fresh is the last chunks, by sequence number less first, that are in the journal and not in the file.
-	fresh  map[uint32][]byte
-	tails  resend.Tails
-	oldest int // see segment.Contents
+	fresh map[uint32][]byte
+	tails resend.Tails
+	// oldest is that of segment.Contents.
+	oldest int
 }
 
 // loadedIndex is what is in memory of a segment while it is written or read.

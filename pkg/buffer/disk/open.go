@@ -138,7 +138,8 @@ func (s *Queue) Close() error {
 func (s *Queue) SetLimits(to buffer.Limits) {
 	s.dead.SetLimits(to.DeadLetters)
 	c := s.commit
-	c.mu.Lock() // so that a group is chosen by the old limits or the new
+	// A group is chosen by the old limits or the new.
+	c.mu.Lock()
 	s.mu.Lock()
 	s.limitsOf = to
 	for _, src := range s.sources {

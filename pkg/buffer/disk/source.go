@@ -30,9 +30,10 @@ type source struct {
 	// ring is those with something to hand out.
 	ring fair.Ring[*partition]
 	// wake is closed when there is something new; nil: nobody waits.
-	wake    chan struct{}
-	turn    buffer.FreshTurn
-	reading string // names a read for beat
+	wake chan struct{}
+	turn buffer.FreshTurn
+	// reading names a read for beat.
+	reading string
 	// beat is that of whom Next reads for.
 	beat heartbeat.Loop
 }
@@ -55,7 +56,8 @@ type partition struct {
 	// fresh is the sequence number before which chunks that are new were handed out; from is where that began.
 	fresh, from uint64
 	turn        fair.Turn[*partition]
-	held        bool // by Hold: not in the ring
+	// held is by Hold: it is not in the ring.
+	held bool
 	// again says that what first has returned last was given back before.
 	again bool
 	fates
@@ -68,8 +70,10 @@ type fates struct {
 	// dropped is by drop_oldest.
 	dropped counts
 	purged  counts
-	lost    counts // damaged on disk
-	found   counts // pending at the start
+	// lost was damaged on disk.
+	lost counts
+	// found was pending at the start.
+	found counts
 	// requeued is what of appended are dead letters that are sent again.
 	requeued counts
 	// moved is what of done was sent to another output.
@@ -78,7 +82,8 @@ type fates struct {
 	rest counts
 	// adopted is what of appended another queue has handed over.
 	adopted counts
-	given   counts // handed over to another queue
+	// given was handed over to another queue.
+	given counts
 }
 
 // lease is a chunk that was handed out.

@@ -43,7 +43,8 @@ type Queue struct {
 	commit  *committer
 	clean   *cleaner
 
-	mu sync.Mutex // guards what follows; no disk is touched under it: see the package's documentation
+	// mu guards what follows. No disk is touched under it: see the package's documentation.
+	mu sync.Mutex
 	// pending counts chunks, each counted for every output that wants it.
 	pending int64
 	closed  bool
@@ -55,9 +56,11 @@ type Queue struct {
 // identity is what tells this queue, and this run of it, from others.
 type identity struct {
 	// queueID is that of this directory, for event ids.
-	queueID   [16]byte
-	connEpoch uint64 // makes connections' numbers unique over restarts
-	salt      uint64 // see package chunk
+	queueID [16]byte
+	// connEpoch makes connections' numbers unique over restarts.
+	connEpoch uint64
+	// salt is that of package chunk.
+	salt uint64
 }
 
 // names are the clusters and outputs that the queue has seen, which never leave.
@@ -77,10 +80,12 @@ type names struct {
 type segmentTable struct {
 	// segs are ascending.
 	segs []*segmentState
-	next uint64 // sequence number; only the committer changes it
+	// next is a sequence number, which only the committer changes.
+	next uint64
 	// began is what next was at the start: chunks before it are of earlier runs.
 	began uint64
-	clock uint64 // ascends with each use of a segment
+	// clock ascends with each use of a segment.
+	clock uint64
 	// loadedN counts entries of indexes in memory.
 	loadedN int
 	// disk counts bytes that segments take.

@@ -21,18 +21,22 @@ type Batch struct {
 	// Member is that of its connection.
 	Member pace.Member
 	// Rest says that it is left of a chunk that was settled in part: limits do not hold for it.
-	Rest   bool
-	claims []claim // while it waits
+	Rest bool
+	// claims are those of a batch that waits.
+	claims []claim
 }
 
 // Quota is a limit on what waits of a cluster or for an output. Guarded by Pending.Quotas.
 type Quota struct {
-	What   string // to name it
-	Tenant bool   // of a cluster
+	// What is to name it.
+	What string
+	// Tenant says that it is a cluster's.
+	Tenant bool
 	// Limit counts bytes on disk; 0: none.
 	Limit int64
 	Used  *int64
-	Drop  func() bool // makes room; false: there is nothing to drop
+	// Drop makes room; false: there is nothing to drop.
+	Drop func() bool
 	// planned is that of the group that is being chosen.
 	planned int64
 	// full says that a batch has been told to wait, so those after it wait too.
@@ -65,9 +69,10 @@ func (b *Batch) Reset() {
 // Pending is what waits of all clusters. The fields up to DropOldest must be set. Not safe for concurrent use: its
 // owner guards it, so that no batch leaves, and is used anew, while it is looked at.
 type Pending struct {
-	Limits     *limits.Limits
-	Quotas     sync.Locker
-	GroupBytes func() int64 // that a commit takes
+	Limits *limits.Limits
+	Quotas sync.Locker
+	// GroupBytes is how many bytes a commit takes.
+	GroupBytes func() int64
 	// GiveBack returns what gives disk back at once; nil: nothing would.
 	GiveBack func() func() bool
 	// DropOldest drops what waits longest, of all; false: there is nothing to drop.
@@ -172,7 +177,8 @@ type Decision struct {
 
 	// refreshed says that the disk has just been asked for its free space.
 	refreshed bool
-	inert     map[*Quota]bool // limits that nothing can be dropped for; nil stands for the whole queue's
+	// inert is limits that nothing can be dropped for; nil stands for the whole queue's.
+	inert map[*Quota]bool
 }
 
 // Decide takes the batches of the next group out of what waits: one transaction's worth, by deficit round robin over
@@ -181,7 +187,8 @@ type Decision struct {
 func (c *Pending) Decide(ad *Decision) []*Batch {
 	ad.c, ad.group, ad.left, ad.bytes, ad.full, ad.quotas, ad.Act = c, nil, c.GroupBytes(), 0, "", nil, nil
 	for {
-		var ready *Cluster // has something to store now, or has to make up for what it took before
+		// Ready has something to store now, or has to make up for what it took before.
+		var ready *Cluster
 		several := false
 		for range c.Clusters {
 			if ad.left <= 0 || ad.Act != nil {
@@ -267,7 +274,8 @@ func (ad *Decision) admit(l *Cluster) bool {
 		}
 		rest = append(rest, b)
 		if cluster {
-			rest = append(rest, l.Waiting[i+1:]...) // else small ones would always pass a large one
+			// Else small ones would always pass a large one.
+			rest = append(rest, l.Waiting[i+1:]...)
 			break
 		}
 	}

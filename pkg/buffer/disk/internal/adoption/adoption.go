@@ -115,7 +115,8 @@ func (a *Adopter) write(n *adoption, pending uint64) error {
 		noted.Pending = n.Pending
 	}
 	if err := noted.Write(a.dir); err != nil {
-		n.unsure = n.unsure || n.Pending != 0 // which of the notes is there is not known
+		// Which of the notes is there is not known.
+		n.unsure = n.unsure || n.Pending != 0
 		return err
 	}
 	n.Adoption = noted

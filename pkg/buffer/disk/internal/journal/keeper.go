@@ -16,7 +16,8 @@ const again = time.Minute
 // concurrent use.
 type Keeper struct {
 	Path string
-	Salt uint64 // of the chunks
+	// Salt is that of the chunks.
+	Salt uint64
 	Now  func() time.Time
 	Log  zerolog.Logger
 	// Failing returns the error that a test wants of an operation.
@@ -24,8 +25,10 @@ type Keeper struct {
 	// Generation is that of what Read has found, for Open.
 	Generation uint64
 
-	open    *Journal  // nil: it is not
-	again   time.Time // when to try to open it
+	// open may be nil: it is not.
+	open *Journal
+	// again is when to try to open it.
+	again   time.Time
 	trouble complaint.Complaint
 }
 

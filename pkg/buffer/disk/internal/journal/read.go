@@ -39,7 +39,8 @@ type Chunk struct {
 
 // record is one that is whole.
 type record struct {
-	off, end                    int64 // in the file; end is that of its last page
+	// off and end are in the file; end is that of its last page.
+	off, end                    int64
 	generation, number, segment uint64
 	salt, first                 uint64
 	chunks                      []byte

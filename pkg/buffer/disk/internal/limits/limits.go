@@ -34,17 +34,19 @@ type Queue struct {
 // Limits decides whether there is room. Sizes are measured on the disk. Safe for concurrent use.
 type Limits struct {
 	queue Queue
-	auto  int64 // max where max_size is 0
+	// auto is max where max_size is 0.
+	auto int64
 	// total is that of the disk.
 	total int64
 
 	mu sync.Mutex
 	// max counts bytes of all segments.
-	max       int64
-	minFree   int64
-	segment   int64
-	whenFull  string
-	ofCluster map[string]string // whenFull of those that have their own
+	max      int64
+	minFree  int64
+	segment  int64
+	whenFull string
+	// ofCluster is whenFull of those that have their own.
+	ofCluster map[string]string
 	// free is when last asked.
 	free int64
 	// silent is why the disk did not answer then.

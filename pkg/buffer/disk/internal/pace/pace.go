@@ -37,13 +37,18 @@ type Cause int
 
 // The causes.
 const (
-	Idle     Cause = iota // commits are a small share of the time even so
-	Complete              // nobody else was about to come
-	Full                  // its bytes are enough
-	// Limit is its first batch had waited as long as one may.
+	// Idle says that commits are a small share of the time even so.
+	Idle Cause = iota
+	// Complete says that nobody else was about to come.
+	Complete
+	// Full says that its bytes are enough.
+	Full
+	// Limit says that its first batch had waited as long as one may.
 	Limit
-	Share   // it had rested long enough after the one before
-	Closing // the queue closes
+	// Share says that it had rested long enough after the one before.
+	Share
+	// Closing says that the queue closes.
+	Closing
 	// Causes is how many there are.
 	Causes
 )
@@ -56,8 +61,10 @@ func (c Cause) String() string {
 // Member is what is remembered of a connection. The zero value is that of one that was never seen.
 type Member struct {
 	answered time.Time
-	think    time.Duration // mean time from its ack to its next batch; 0: not known
-	cohort   *cohort       // it was answered with, if it has not come again since
+	// think is the mean time from its ack to its next batch; 0: it is not known.
+	think time.Duration
+	// cohort is the one that it was answered with, if it has not come again since.
+	cohort *cohort
 }
 
 // returns reports whether the connection comes again right after its acks.
@@ -65,13 +72,15 @@ func (m *Member) returns() bool { return m.think > 0 && m.think <= returning }
 
 // cohort is the connections that were answered with one commit.
 type cohort struct {
-	at   time.Time
-	away int // have not come again
-	// returning is that of these, are about to.
+	at time.Time
+	// away counts those that have not come again.
+	away int
+	// returning counts those of these that are about to.
 	returning int
 	// think is the longest of those that return.
 	think time.Duration
-	old   bool // nobody counts on them any more
+	// old says that nobody counts on them any more.
+	old bool
 }
 
 // Pacer decides about one queue's commits. Not safe for concurrent use.
@@ -84,7 +93,8 @@ type Pacer struct {
 	returning int
 	bytes     int64
 	since     time.Time
-	cut       bool // and what that commit had to leave
+	// cut says that the commit had to leave something.
+	cut bool
 
 	// cohorts are ascending by time.
 	cohorts []*cohort
@@ -95,8 +105,9 @@ type Pacer struct {
 	lastOpen time.Time
 	took     time.Duration
 	// ended is that of the last commit.
-	ended  time.Time
-	waited bool // for the commit that is decided about
+	ended time.Time
+	// waited says that the commit that is decided about has waited.
+	waited bool
 }
 
 // Enter notes that a batch of m with so many bytes waits.
@@ -107,7 +118,8 @@ func (p *Pacer) Enter(m *Member, bytes int64, now time.Time) {
 	p.came++
 	p.bytes += bytes
 	if !m.answered.IsZero() {
-		think := max(1, min(now.Sub(m.answered), 4*returning)) // so that one pause is soon forgotten
+		// One pause is soon forgotten.
+		think := max(1, min(now.Sub(m.answered), 4*returning))
 		if m.think == 0 {
 			m.think = think
 		}
@@ -127,7 +139,8 @@ func (p *Pacer) Enter(m *Member, bytes int64, now time.Time) {
 		p.returning++
 		return
 	}
-	between := min(now.Sub(p.lastOpen), 4*maxWait) // so that a fleet that wakes up is soon known
+	// A fleet that wakes up is soon known.
+	between := min(now.Sub(p.lastOpen), 4*maxWait)
 	if p.gap == 0 {
 		p.gap = between
 	}

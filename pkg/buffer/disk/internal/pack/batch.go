@@ -31,12 +31,16 @@ const (
 type message struct {
 	buffer.Message
 	// key is that of cluster, tag and chunk id.
-	key    [16]byte
-	events int // well-formed and rejected ones
+	key [16]byte
+	// events counts well-formed and rejected ones.
+	events int
 	nanos  bool
-	piece  int // its first in batch.pieces
-	letter int // its first in batch.letters
-	arena  int // len(batch.arena) when it began
+	// piece is its first in batch.pieces.
+	piece int
+	// letter is its first in batch.letters.
+	letter int
+	// arena is how long batch.arena was when it began.
+	arena int
 	// parts are, of what was stored before, what its only piece is made of.
 	parts []chunk.Part
 	// kept is that of what was in a chunk before; nil: it was in none.
@@ -46,7 +50,8 @@ type message struct {
 // Kept is what entries have of the chunk that they were in before.
 type Kept struct {
 	Received time.Time
-	NewTag   string // see event.Chunk
+	// NewTag is that of event.Chunk.
+	NewTag string
 	// Origin is that of what another queue has handed over; else zero: it is left of a chunk settled in part.
 	Origin chunk.Origin
 	// Moved says that it comes from another output.
@@ -57,8 +62,9 @@ type Kept struct {
 type piece struct {
 	off, n int
 	// raw counts bytes before compression.
-	raw    int
-	first  int // position of its first event in the message
+	raw int
+	// first is the position of its first event in the message.
+	first  int
 	events int
 	packed bool
 	codec  chunk.Codec
@@ -68,9 +74,11 @@ type piece struct {
 type Memory struct {
 	Packer *chunk.Packer
 	// Arenas is that of batches.
-	Arenas  chunk.Pool
-	Values  chunk.Pool // chunks as on disk
-	Entries chunk.Pool // chunks' entries
+	Arenas chunk.Pool
+	// Values is that of chunks as on disk.
+	Values chunk.Pool
+	// Entries is that of chunks' entries.
+	Entries chunk.Pool
 }
 
 // Batch is what a connection collects for one commit: see buffer.Batch. It holds no memory of size between a commit and
@@ -78,7 +86,8 @@ type Memory struct {
 // concurrent use; between a commit's beginning and end it is the committer's.
 type Batch struct {
 	Memory *Memory
-	Conn   uint64 // unique over restarts
+	// Conn is unique over restarts.
+	Conn uint64
 	// NonBlocking says that it fails rather than wait for room, drops nothing to make some, and goes with one
 	// transaction.
 	NonBlocking bool
@@ -103,7 +112,8 @@ type Batch struct {
 	// Resends is that of its messages; empty where none wants an ack.
 	Resends resend.Batch
 
-	at      int // msgs and pieces stored so far, by transactions that succeeded
+	// at and atPiece count what is stored so far, by transactions that succeeded.
+	at      int
 	atPiece int
 	// until counts pieces that the transaction which is being made takes it to.
 	until int

@@ -21,15 +21,18 @@ const (
 // disk.
 type Builder struct {
 	Memory *Memory
-	Salt   uint64 // see package chunk
-	Now    time.Time
-	Next   uint64 // sequence number of the next chunk
+	// Salt is that of package chunk.
+	Salt uint64
+	Now  time.Time
+	// Next is the sequence number of the next chunk.
+	Next uint64
 	// Values are those of the chunks, one after the other.
 	Values []byte
 
 	// Chunks are in order of sequence.
 	Chunks []Chunk
-	Whole  []resend.Piece // messages whose last piece is in the transaction
+	// Whole are the messages whose last piece is in the transaction.
+	Whole []resend.Piece
 	// CommitSeqs is the number of each one's commit.
 	CommitSeqs []uint64
 
@@ -41,9 +44,12 @@ type Builder struct {
 // Chunk is a chunk of the transaction that is being made.
 type Chunk struct {
 	chunk.Header
-	From, To int  // in Builder.Values
-	Rest     bool // of a chunk settled in part
-	Moved    bool // of one that another output had
+	// From and To are in Builder.Values.
+	From, To int
+	// Rest says that it is of a chunk settled in part.
+	Rest bool
+	// Moved says that it is of one that another output had.
+	Moved bool
 }
 
 // builderKey says which messages share a chunk. The outputs are compared by address: they come from a
@@ -110,7 +116,8 @@ func (g *Builder) Add(b *Batch) {
 
 func (g *Builder) piece(b *Batch, m *message, p *piece, last bool) {
 	pt := chunk.Part{First: p.first, Events: p.events}
-	if m.Chunk != "" { // else the queue's own number makes the events' ids
+	// Without an id of the agent's, the queue's own number makes the events' ids.
+	if m.Chunk != "" {
 		pt.Flags, pt.Key, pt.Conn, pt.CommitSeq, pt.Total = chunk.PartKeyed, m.key, b.Conn, b.CommitSeq, m.events
 		if m.nanos {
 			pt.Flags |= chunk.PartNanos

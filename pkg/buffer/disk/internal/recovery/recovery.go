@@ -24,10 +24,12 @@ import (
 // Reader reads a directory: Journal comes first, then State, Segments, Segment for each of these, and SettleJournal.
 // What is damaged is set aside and told. Not safe for concurrent use.
 type Reader struct {
-	Dir     string
-	Sync    bool // commits are on disk when they return
-	Log     zerolog.Logger
-	Failing func(op string) error // see segment.Replace
+	Dir string
+	// Sync says that commits are on disk when they return.
+	Sync bool
+	Log  zerolog.Logger
+	// Failing is that of segment.Replace.
+	Failing func(op string) error
 
 	// What was found so far:
 	SetAside   int
@@ -38,8 +40,9 @@ type Reader struct {
 
 // Segment is what is found of one.
 type Segment struct {
-	*segment.Contents // nil: Broken
-	Path              string
+	// Contents is nil where it is Broken.
+	*segment.Contents
+	Path string
 	// Broken says that its index can't be read: what it holds waits for the next start.
 	Broken bool
 	// Unread says that the disk refused to read some of it: its file stays for the next start.

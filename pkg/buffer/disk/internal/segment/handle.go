@@ -7,8 +7,9 @@ import "os"
 type Handle struct {
 	File *os.File
 
-	refs   int
-	closed bool // as soon as refs is 0
+	refs int
+	// closed says that it closes as soon as refs is 0.
+	closed bool
 }
 
 // NewHandle returns a Handle of the file, which may be nil and is the Handle's from then on.

@@ -15,15 +15,17 @@ import (
 
 // Entry is what is known of a chunk without reading it. It has no pointers: there are many.
 type Entry struct {
-	Seq uint32 // less the segment's first
+	// Seq is less the segment's first.
+	Seq uint32
 	// Off is in the file.
 	Off uint32
 	// Size is on disk.
 	Size uint32
 	// Raw counts bytes of its entries.
-	Raw     uint32
-	Events  uint32
-	Cluster uint32 // numbers of the names that contents or the store holds
+	Raw    uint32
+	Events uint32
+	// Cluster and Set are numbers of names that contents or the store holds.
+	Cluster uint32
 	Set     uint32
 	// Received is in nanoseconds since 1970.
 	Received int64

@@ -274,7 +274,8 @@ func scan(f *os.File, found func(off int64, value []byte, whole bool)) error {
 // Rewrite copies those chunks of c, which read reads, that keep asks for into a new sealed segment
 // at path, under the same numbers, and returns its contents. It is on disk, but not its name.
 func Rewrite(path string, c *Contents, read Reader, keep func(*Entry) bool) (*Contents, error) {
-	_ = os.Remove(path) // of an earlier attempt
+	// It may be there of an earlier attempt.
+	_ = os.Remove(path)
 	var size int64
 	for i := range c.Entries {
 		size += int64(c.Entries[i].Size)

@@ -41,14 +41,16 @@ const IndexName = "index"
 
 // Item is a chunk to be stored.
 type Item struct {
-	Seq   uint64
-	Value []byte // see chunk.go
+	Seq uint64
+	// Value is that of package chunk.
+	Value []byte
 }
 
 // Writer is the bbolt file of a segment that is being written.
 type Writer struct {
-	db   *bbolt.DB
-	File *os.File // bbolt's own
+	db *bbolt.DB
+	// File is bbolt's own.
+	File *os.File
 	// resident counts bytes written since the map's pages were let go.
 	resident int
 }

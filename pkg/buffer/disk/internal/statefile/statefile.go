@@ -38,10 +38,13 @@ const oldest = 2
 
 // Names in state.db.
 const (
-	metaBucket = "meta" // the format's number alone
+	// metaBucket has the format's number alone.
+	metaBucket = "meta"
 	// restBucket is the rest of what is one value each.
 	restBucket = "queue"
-	doneBucket = "done" // segment's first (8 bytes, big-endian), output → bitmap by seq - first, CRC-32C
+	// doneBucket has, for a segment's first number (8 bytes, big-endian) and an output, a bitmap by number less the
+	// first, and its CRC-32C.
+	doneBucket = "done"
 	// formatKey is the number, 4 bytes; its own form never changes.
 	formatKey = "format"
 	// The same number, and the oldest program's that may read it, 4 bytes each; missing: the number.
@@ -53,7 +56,8 @@ const (
 
 // Key names what an output has finished of a segment.
 type Key struct {
-	Segment uint64 // its first sequence number
+	// Segment is its first sequence number.
+	Segment uint64
 	Output  string
 }
 
@@ -63,10 +67,12 @@ func (k Key) bytes() []byte {
 
 // Snapshot is the contents of state.db, or what has changed of them.
 type Snapshot struct {
-	Queue [16]byte // its id
+	// Queue is its id.
+	Queue [16]byte
 	// Next is above all sequence numbers given out.
-	Next   uint64
-	Done   map[Key][]byte // bitmaps by sequence number less the segment's first; nil value: forget it
+	Next uint64
+	// Done has bitmaps by sequence number less the segment's first; a nil one is to be forgotten.
+	Done   map[Key][]byte
 	IDs    []resend.Saved
 	HasIDs bool // IDs is to be written
 	// Journaled is that a journal may hold chunks, which older programs would overlook. It is not read.
@@ -284,7 +290,8 @@ func (s *DB) Renew(all *Snapshot) error {
 	if err := s.Close(); err != nil {
 		return err
 	}
-	_ = os.Remove(tmp) // of an earlier attempt
+	// It may be there of an earlier attempt.
+	_ = os.Remove(tmp)
 	var db *bbolt.DB
 	err := boltfile.RecoverPanics(func() (err error) {
 		db, err = bbolt.Open(tmp, 0o600, &bbolt.Options{
