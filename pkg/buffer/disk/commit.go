@@ -68,7 +68,7 @@ func newCommitter(s *Queue) *committer {
 		Quotas: &s.mu, GroupBytes: func() int64 { return min(groupBytes, c.Limits.SegmentSize()) },
 		GiveBack: c.giveBack, DropOldest: s.dropSegment,
 	}
-	c.journal.Keeper = journal.Keeper{
+	c.journal.Writer = journal.Writer{
 		Path: filepath.Join(s.dir, journal.Name), Salt: s.salt, Now: s.now, Log: s.log, Failing: s.failing,
 	}
 	return c

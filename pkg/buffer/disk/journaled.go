@@ -29,7 +29,7 @@ const (
 // segment at a time, so that they go before it is sealed, and one of which that could not be done, the stuck one, keeps
 // the journal from being used.
 type journaling struct {
-	journal.Keeper
+	journal.Writer
 	// stuck may be nil: none is.
 	stuck *segmentState
 	// settle is when to try to put it into its file.
@@ -83,7 +83,7 @@ func (c *committer) append(seg *segmentState, g *txBuilder) error {
 // returns where these lie in the file.
 func (c *committer) settleFresh(seg *segmentState, items []segment.Item) ([]uint32, error) {
 	s := c.s
-	fresh := s.sift(seg)
+	fresh := s.unsettled(seg)
 	all := append(fresh.items, items...)
 	where := make([]uint32, len(all))
 	if len(all) > 0 {
@@ -112,17 +112,17 @@ func (c *committer) settleFresh(seg *segmentState, items []segment.Item) ([]uint
 	return where[len(fresh.items):], nil
 }
 
-// sifted is what goes into a segment's file of what was journaled of it.
-type sifted struct {
+// unsettledChunks is what goes into a segment's file of what was journaled of it.
+type unsettledChunks struct {
 	items []segment.Item
 	kept  []segment.Entry
 	// at is which of items each of kept is.
 	at []int
 }
 
-// sift returns what of the segment's fresh chunks goes into its file: those that somebody wants, and in the place of
-// others, which all outputs are done with by now, what a start has to know of the messages in them.
-func (s *Queue) sift(seg *segmentState) (out sifted) {
+// unsettled returns what of the segment's fresh chunks goes into its file: those that somebody wants, and in the place
+// of others, which all outputs are done with by now, what a start has to know of the messages in them.
+func (s *Queue) unsettled(seg *segmentState) (out unsettledChunks) {
 	n := len(seg.fresh)
 	s.mu.Lock()
 	entries := slices.Clone(seg.entries[len(seg.entries)-n:])

@@ -214,7 +214,7 @@ func (src *source) Next(ctx context.Context) (*event.Chunk, error) {
 func (src *source) pick() (l *partition, seg *segmentState, i int) {
 	for turn := src.ring.Current(); turn != nil; turn = src.ring.Current() {
 		l := turn.Value
-		seg, i := l.choose()
+		seg, i := l.pickChunk()
 		if seg == nil {
 			// Nothing left.
 			src.ring.Remove(turn)
@@ -231,9 +231,9 @@ func (src *source) pick() (l *partition, seg *segmentState, i int) {
 	return nil, nil, 0
 }
 
-// choose returns where the partition's next chunk to hand out lies, and takes it off: the oldest, or where older ones
+// pickChunk returns where the partition's next chunk to hand out lies, and takes it off: the oldest, or where older ones
 // wait and it is their turn, one of those that are new.
-func (l *partition) choose() (*segmentState, int) {
+func (l *partition) pickChunk() (*segmentState, int) {
 	turn, now := &l.src.turn, l.src.s.now()
 	if turn.Share <= 0 || l.passed == 0 || len(l.returned) > 0 || now.Sub(time.Unix(0, l.passed)) < buffer.FreshAge {
 		return l.first()

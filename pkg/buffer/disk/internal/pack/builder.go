@@ -36,9 +36,9 @@ type Builder struct {
 	// CommitSeqs is the number of each one's commit.
 	CommitSeqs []uint64
 
-	merges map[builderKey]*merge
-	// order is that of merges, so that it is the messages' order. Behind its end is memory of earlier transactions.
-	order []*merge
+	builders map[builderKey]*chunkBuilder
+	// order is that of builders, so that it is the messages' order. Behind its end is memory of earlier transactions.
+	order []*chunkBuilder
 }
 
 // Chunk is a chunk of the transaction that is being made.
@@ -61,8 +61,8 @@ type builderKey struct {
 	n            int
 }
 
-// merge is a chunk that is being made of small pieces.
-type merge struct {
+// chunkBuilder is a chunk that is being made of small pieces.
+type chunkBuilder struct {
 	key     builderKey
 	outputs []string
 	// raw is their entries: those of the first piece where they lie, or of several in memory of its own.
@@ -79,17 +79,17 @@ func (g *Builder) Clear(keep int) {
 		if cap(parts) > keepParts {
 			parts = nil
 		}
-		*m = merge{parts: parts}
+		*m = chunkBuilder{parts: parts}
 	}
 	clear(g.Chunks)
 	clear(g.Whole)
-	clear(g.merges)
+	clear(g.builders)
 	g.Chunks, g.Whole, g.CommitSeqs, g.order = g.Chunks[:0], g.Whole[:0], g.CommitSeqs[:0], g.order[:0]
 	if g.Values = g.Values[:0]; cap(g.Values) > keep {
 		g.Values = nil
 	}
 	if cap(g.Chunks) > keepChunks {
-		g.Chunks, g.Whole, g.CommitSeqs, g.order, g.merges = nil, nil, nil, nil, nil
+		g.Chunks, g.Whole, g.CommitSeqs, g.order, g.builders = nil, nil, nil, nil, nil
 	}
 }
 
@@ -131,7 +131,7 @@ func (g *Builder) piece(b *Batch, m *message, p *piece, last bool) {
 	}
 	//nolint:gosec // an address to compare, not to follow
 	key := builderKey{m.Cluster, m.Tag, m.Source, unsafe.SliceData(m.Outputs), len(m.Outputs)}
-	open := g.merges[key]
+	open := g.builders[key]
 	data := b.arena[p.off : p.off+p.n]
 	if p.packed {
 		if open != nil {
@@ -156,12 +156,12 @@ func (g *Builder) piece(b *Batch, m *message, p *piece, last bool) {
 		open = nil
 	}
 	if open == nil {
-		if g.merges == nil {
-			g.merges = map[builderKey]*merge{}
+		if g.builders == nil {
+			g.builders = map[builderKey]*chunkBuilder{}
 		}
-		open = g.merge()
+		open = g.open()
 		open.key, open.outputs = key, m.Outputs
-		g.merges[key] = open
+		g.builders[key] = open
 	}
 	switch {
 	case len(open.raw) == 0:
@@ -184,8 +184,8 @@ func (g *Builder) piece(b *Batch, m *message, p *piece, last bool) {
 	open.parts = append(open.parts, pt)
 }
 
-// merge returns an empty one, the last in order.
-func (g *Builder) merge() *merge {
+// open returns an empty one, the last in order.
+func (g *Builder) open() *chunkBuilder {
 	n := len(g.order)
 	if n < cap(g.order) {
 		if g.order = g.order[:n+1]; g.order[n] != nil {
@@ -193,7 +193,7 @@ func (g *Builder) merge() *merge {
 		}
 		g.order = g.order[:n]
 	}
-	m := new(merge)
+	m := new(chunkBuilder)
 	g.order = append(g.order, m)
 	return m
 }
@@ -208,8 +208,8 @@ func (g *Builder) Flush() {
 }
 
 // flush makes a chunk of m.
-func (g *Builder) flush(m *merge) {
-	delete(g.merges, m.key)
+func (g *Builder) flush(m *chunkBuilder) {
+	delete(g.builders, m.key)
 	g.chunk(Chunk{Header: g.header(&m.key, m.outputs, m.events, len(m.raw), m.parts)}, m.raw, false)
 	if m.own {
 		g.Memory.Entries.Put(m.raw)

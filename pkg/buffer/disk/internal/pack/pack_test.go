@@ -105,7 +105,7 @@ func TestBuilderClear(t *testing.T) {
 			t.Errorf("round %d: %d chunks, the first %d at %d", round, len(g.Chunks), g.Chunks[0].Seq, g.Chunks[0].From)
 		}
 		g.Clear(keep)
-		if len(g.Chunks)+len(g.Values)+len(g.Whole)+len(g.order)+len(g.merges) > 0 || cap(g.Values) > keep {
+		if len(g.Chunks)+len(g.Values)+len(g.Whole)+len(g.order)+len(g.builders) > 0 || cap(g.Values) > keep {
 			t.Errorf("round %d: %d chunks, %d bytes of room are left", round, len(g.Chunks), cap(g.Values))
 		}
 	}

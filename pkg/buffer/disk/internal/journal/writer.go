@@ -12,9 +12,9 @@ import (
 // again is after how long a journal that could not be written is tried again.
 const again = time.Minute
 
-// Keeper has a journal that is opened when it is needed first, and let go of after an error for some time. Not safe for
+// Writer has a journal that is opened when it is needed first, and let go of after an error for some time. Not safe for
 // concurrent use.
-type Keeper struct {
+type Writer struct {
 	Path string
 	// Salt is that of the chunks.
 	Salt uint64
@@ -35,36 +35,36 @@ type Keeper struct {
 // Append adds a record with chunks of the segment, which begin with that number, to a journal of size bytes; false: it
 // has not, as there is no room, or no journal. Should they be in the file all the same after a crash, they have the
 // numbers that they have elsewhere. held: the journal has chunks that are nowhere else.
-func (k *Keeper) Append(size int64, segment, first uint64, chunks []byte, held bool) bool {
-	if k.open == nil && !k.reopen(size, first) || !k.open.Fits(len(chunks)) {
+func (w *Writer) Append(size int64, segment, first uint64, chunks []byte, held bool) bool {
+	if w.open == nil && !w.reopen(size, first) || !w.open.Fits(len(chunks)) {
 		return false
 	}
-	err := k.Failing("append")
+	err := w.Failing("append")
 	if err == nil {
-		err = k.open.Append(segment, chunks)
+		err = w.open.Append(segment, chunks)
 	}
 	if err != nil {
-		k.fail(err, held)
+		w.fail(err, held)
 		return false
 	}
-	k.trouble.Recovered(k.Log, "the journal can be written again")
+	w.trouble.Recovered(w.Log, "the journal can be written again")
 	return true
 }
 
 // reopen opens the journal, unless that has just failed.
-func (k *Keeper) reopen(size int64, first uint64) bool {
-	if k.Now().Before(k.again) {
+func (w *Writer) reopen(size int64, first uint64) bool {
+	if w.Now().Before(w.again) {
 		return false
 	}
-	err := k.Failing("journal")
+	err := w.Failing("journal")
 	if err == nil {
-		k.open, err = Open(k.Path, size, k.Generation)
+		w.open, err = Open(w.Path, size, w.Generation)
 	}
 	if err == nil {
-		err = k.open.Begin(k.Salt, first)
+		err = w.open.Begin(w.Salt, first)
 	}
 	if err != nil {
-		k.fail(err, false)
+		w.fail(err, false)
 		return false
 	}
 	return true
@@ -72,44 +72,44 @@ func (k *Keeper) reopen(size int64, first uint64) bool {
 
 // fail lets go of the journal after an error. Where nothing else of it is held, it is removed, or else a start would
 // find once more what is in it.
-func (k *Keeper) fail(err error, held bool) {
-	if k.open != nil {
-		err = errors.Join(err, k.open.Close())
-		k.open = nil
+func (w *Writer) fail(err error, held bool) {
+	if w.open != nil {
+		err = errors.Join(err, w.open.Close())
+		w.open = nil
 	}
-	k.Generation, k.again = 0, k.Now().Add(again)
+	w.Generation, w.again = 0, w.Now().Add(again)
 	if !held {
-		err = errors.Join(err, Remove(k.Path))
+		err = errors.Join(err, Remove(w.Path))
 	}
-	k.trouble.Failed(k.Log, err, "can't write the journal: each commit goes to its segment, which takes more time")
+	w.trouble.Failed(w.Log, err, "can't write the journal: each commit goes to its segment, which takes more time")
 }
 
 // Empty has the journal begin anew with that chunk: what it holds is elsewhere, or wanted by nobody.
-func (k *Keeper) Empty(next uint64) {
-	if k.open == nil {
-		if err := Remove(k.Path); err != nil {
-			k.trouble.Failed(k.Log, err,
+func (w *Writer) Empty(next uint64) {
+	if w.open == nil {
+		if err := Remove(w.Path); err != nil {
+			w.trouble.Failed(w.Log, err,
 				"can't remove the journal: what it holds may be delivered again after the next start")
 		}
 		return
 	}
-	if err := k.open.Begin(k.Salt, next); err != nil {
-		k.fail(err, false)
+	if err := w.open.Begin(w.Salt, next); err != nil {
+		w.fail(err, false)
 	}
 }
 
 // Stays says, once, that what the journal holds can't be put elsewhere.
-func (k *Keeper) Stays(err error) {
-	k.trouble.Failed(k.Log, err, "can't put into a segment what the journal holds of it: it stays there")
+func (w *Writer) Stays(err error) {
+	w.trouble.Failed(w.Log, err, "can't put into a segment what the journal holds of it: it stays there")
 }
 
 // Close closes the journal for good. What it holds stays.
-func (k *Keeper) Close() {
-	if k.open == nil {
+func (w *Writer) Close() {
+	if w.open == nil {
 		return
 	}
-	if err := k.open.Close(); err != nil {
-		k.Log.Warn().Err(err).Msg("can't close the journal")
+	if err := w.open.Close(); err != nil {
+		w.Log.Warn().Err(err).Msg("can't close the journal")
 	}
-	k.open = nil
+	w.open = nil
 }
