@@ -23,9 +23,10 @@ var (
 // key that is no str or bin is its JSON text. Keys are unique in every object: of members whose keys render alike the
 // last one stays.
 type Encoder struct {
-	fields  Fields
-	static  map[string]map[string]string
-	time    []byte // `"@timestamp":"`, nil without
+	fields Fields
+	static map[string]map[string]string
+	// time is `"@timestamp":"`, nil without.
+	time    []byte
 	cluster struct {
 		name string
 		// names is the rendered names of what is added, metadata's last if it has one.

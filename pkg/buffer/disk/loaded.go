@@ -73,7 +73,8 @@ type loadedIndex struct {
 	loading chan struct{}
 	entries []segment.Entry
 	file    *segment.Handle
-	used    uint64 // Queue.clock when it was last read
+	// used is Queue.clock when it was last read.
+	used uint64
 }
 
 // demand is what one output wants of one cluster's chunks in a segment.

@@ -20,9 +20,10 @@ const turnBytes = 1 << 20
 
 // source is what waits for one output, whether or not anybody asks for it. Guarded by Queue.mu.
 type source struct {
-	s          *Queue
-	name       string
-	configured bool // Source was called: the output is configured
+	s    *Queue
+	name string
+	// configured says that Source was called: the output is configured.
+	configured bool
 	pending    counts
 	quota      admission.Quota
 	// partitions are by cluster.

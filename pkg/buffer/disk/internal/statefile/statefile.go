@@ -72,9 +72,10 @@ type Snapshot struct {
 	// Next is above all sequence numbers given out.
 	Next uint64
 	// Done has bitmaps by sequence number less the segment's first; a nil one is to be forgotten.
-	Done   map[Key][]byte
-	IDs    []resend.Saved
-	HasIDs bool // IDs is to be written
+	Done map[Key][]byte
+	IDs  []resend.Saved
+	// HasIDs says that IDs is to be written.
+	HasIDs bool
 	// Journaled is that a journal may hold chunks, which older programs would overlook. It is not read.
 	Journaled bool
 }
