@@ -174,3 +174,30 @@ func TestLedgerIsBounded(t *testing.T) {
 		t.Error("an old event is known")
 	}
 }
+
+// An event is in those parts that have its number, under the key of either the part or the agent's chunk.
+func TestIn(t *testing.T) {
+	parts := []event.Part{part(1, 0, 3), part(2, 5, 2), part(1, 10, 1)}
+	for _, tc := range []struct {
+		name string
+		id   ID
+		want bool
+	}{
+		{"the first", ID{[16]byte{1}, 0}, true},
+		{"the last of the first part", ID{[16]byte{1}, 2}, true},
+		{"beyond it", ID{[16]byte{1}, 3}, false},
+		{"in another part of the same message", ID{[16]byte{1}, 10}, true},
+		{"before a part", ID{[16]byte{2}, 4}, false},
+		{"its first", ID{[16]byte{2}, 5}, true},
+		{"by the agent's chunk id", ID{[16]byte{2, 'c'}, 6}, true},
+		{"of another message", ID{[16]byte{3}, 0}, false},
+		{"of no message", ID{}, false},
+	} {
+		if got := tc.id.In(parts); got != tc.want {
+			t.Errorf("%s: %v", tc.name, got)
+		}
+	}
+	if (&ID{}).In(nil) {
+		t.Error("an event is in no part")
+	}
+}

@@ -400,8 +400,8 @@ func TestRefused(t *testing.T) {
 			all = append(all, s)
 		}
 		// b has no room for one of its own, and for no other's.
+		synctest.Wait()
 		c := w.add("c", true)
-		time.Sleep(time.Second)
 		s := open(t, c, tail.Request{})
 		got := look(s, 3*time.Second).pods
 		want := "refused " + tail.ErrBusy.Error()

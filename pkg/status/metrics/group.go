@@ -10,7 +10,8 @@ func groupFamilies() []family {
 			return nil
 		}
 		for i := range s.Group.Pods {
-			if p := &s.Group.Pods[i]; p.Alive() {
+			// One that was killed counts as alive for a moment beside the one in its place, and has the same name here.
+			if p := &s.Group.Pods[i]; p.Alive() && !s.Group.Replaced(i) {
 				pods = append(pods, *p)
 			}
 		}
