@@ -279,8 +279,8 @@ func TestEncoderRemembers(t *testing.T) {
 	}
 }
 
-// TestKnownKeys renders maps of all kinds of keys, many more than an Encoder knows at once, with one Encoder in turn and
-// with a new one for each: what was written before changes nothing.
+// TestKnownKeys renders maps of all kinds of keys, many more than an Encoder knows at once, with one Encoder in turn
+// and with a new one for each: what was written before changes nothing.
 func TestKnownKeys(t *testing.T) {
 	var records [][]byte
 	for i := range 2000 {

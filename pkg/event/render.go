@@ -32,8 +32,8 @@ type renderer struct {
 const (
 	// shortKey is how many bytes a key may have whose length is in its lead byte.
 	shortKey = 31
-	// knownBits is of how many bits of a key's hash its place among those that are known is: with so many places, few of
-	// the keys that events have share one.
+	// knownBits is of how many bits of a key's hash its place among those that are known is: with so many places, few
+	// of the keys that events have share one.
 	knownBits = 8
 )
 

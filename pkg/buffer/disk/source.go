@@ -232,8 +232,8 @@ func (src *source) pick() (l *partition, seg *segmentState, i int) {
 	return nil, nil, 0
 }
 
-// pickChunk returns where the partition's next chunk to hand out lies, and takes it off: the oldest, or where older ones
-// wait and it is their turn, one of those that are new.
+// pickChunk returns where the partition's next chunk to hand out lies, and takes it off: the oldest, or where older
+// ones wait and it is their turn, one of those that are new.
 func (l *partition) pickChunk() (*segmentState, int) {
 	turn, now := &l.src.turn, l.src.s.now()
 	if turn.Share <= 0 || l.passed == 0 || len(l.returned) > 0 || now.Sub(time.Unix(0, l.passed)) < buffer.FreshAge {
