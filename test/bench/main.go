@@ -91,20 +91,27 @@ func run(ctx context.Context, events int, only, keep string, out io.Writer) erro
 				stage.part*100)
 		}
 	}
+	if strings.Contains(streamName, only) {
+		_, _ = fmt.Fprintln(out, streamName)
+		return measureStream(ctx, filepath.Join(dir, "run"), events/30, out)
+	}
 	return nil
 }
 
 // result is what a scenario measured.
 type result struct {
-	perCPU    float64 // events per second of the server's user and system time
-	perSecond float64 // acknowledged events per second of time
-	p50, p99  float64 // of acks, milliseconds
-	peak      float64 // resident memory, MiB
-	written   float64 // bytes an event that the server had the kernel write to disk
-	delivered float64 // events per second of time until the last one was delivered
-	servers   float64 // CPU-seconds per million events of the queue's servers, if there are some
-	stages    []share // of the server's time; nil where no profile was taken
-	profile   []byte  // what they were read from
+	// perCPU is events per second of the server's user and system time, perSecond acknowledged events per second of
+	// time, and delivered events per second of time until the last one was delivered.
+	perCPU, perSecond, delivered float64
+	// p50 and p99 are of acks, in milliseconds.
+	p50, p99 float64
+	// peak is resident memory in MiB, and written how many bytes an event the server had the kernel write to disk.
+	peak, written float64
+	// servers is CPU-seconds per million events of the queue's servers, if there are some.
+	servers float64
+	// stages are of the server's time, and profile is what they were read from; nil where none was taken.
+	stages  []share
+	profile []byte
 }
 
 const config = `
@@ -134,7 +141,8 @@ func measure(ctx context.Context, binary, dir string, s scenario, events int) (r
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return r, err
 	}
-	defer func() { _ = os.RemoveAll(dir) }() // see run
+	// See run.
+	defer func() { _ = os.RemoveAll(dir) }()
 	file := filepath.Join(dir, "aggregator.yaml")
 	output := fmt.Sprintf(`{type: file, path: "%s/out/{cluster}.ndjson"}`, dir)
 	if s.sink != "" {

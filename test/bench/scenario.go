@@ -2,15 +2,17 @@ package main
 
 // scenario is one way of sending made-up events of 300 bytes, and where they go.
 type scenario struct {
-	name    string
-	send    []string // flags of aggregator send
-	part    int      // of the events asked for, in percent: slow forms need fewer
-	filters string   // settings of the filters and routes; "": none
-	share   bool     // print what is kept of the rates of the scenario before, which has no filters
+	name string
+	// send is flags of aggregator send.
+	send    []string
+	part    int    // of the events asked for, in percent: slow forms need fewer
+	filters string // settings of the filters and routes; "": none
+	share   bool   // print what is kept of the rates of the scenario before, which has no filters
 	// sink is what runs beside it, see sinks; "": nothing.
-	sink   string
-	output string // settings of the output, with the sink's URL for SINK; "": a file
-	tls    bool   // the listener has a certificate
+	sink string
+	// output is its settings, with the sink's URL for SINK; "": a file.
+	output string
+	tls    bool // the listener has a certificate
 	// replicated: the queue is a stream on three NATS servers beside it.
 	replicated bool
 }

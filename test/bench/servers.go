@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -28,7 +29,8 @@ func startServers(ctx context.Context, dir string) (s *servers, err error) {
 	if err != nil {
 		return nil, err
 	}
-	const each = 3 // addresses of a server: for clients, for the others, for who watches it
+	// Addresses of a server: for clients, for the others, for who watches it.
+	const each = 3
 	addresses, err := freeAddresses(ctx, 3*each)
 	if err != nil {
 		return nil, err
@@ -106,6 +108,28 @@ func awaitHealthy(ctx context.Context, address string) error {
 			return fmt.Errorf("the NATS server at %s is not healthy after a minute: %w", address, ctx.Err())
 		}
 	}
+}
+
+// used returns the processor time that the servers have used so far.
+func (s *servers) used() (used time.Duration, err error) {
+	for _, p := range s.processes {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.Process.Pid))
+		if err != nil {
+			return 0, err
+		}
+		// What comes before is the name, which may have blanks.
+		_, after, _ := strings.Cut(string(text), ") ")
+		fields := strings.Fields(after)
+		const user, system, tick = 11, 12, 10 * time.Millisecond
+		for _, field := range []string{fields[user], fields[system]} {
+			n, err := strconv.ParseInt(field, 10, 64)
+			if err != nil {
+				return 0, err
+			}
+			used += time.Duration(n) * tick
+		}
+	}
+	return used, nil
 }
 
 // stop ends the servers and returns the processor time that they have used.

@@ -13,9 +13,12 @@ import (
 
 // What a consumer is told of a message that it has handed out.
 const (
-	Ack      = "+ACK" // it is finished
-	Nak      = "-NAK" // others may have it at once
-	Progress = "+WPI" // it is still being worked on
+	// Ack: it is finished.
+	Ack = "+ACK"
+	// Nak: others may have it at once.
+	Nak = "-NAK"
+	// Progress: it is still being worked on.
+	Progress = "+WPI"
 	// NakLater gives it back for a while, in nanoseconds.
 	NakLater = `-NAK {"delay": 30000000000}`
 )
@@ -25,7 +28,7 @@ const (
 	maxUnconfirmed = 1 << 16
 	// maxInsist is how often an ack is said again.
 	maxInsist = 20
-	// gatherFor is how long what is no haste waits for more: the servers do much less for a group of words than for
+	// gatherFor is how long what is not urgent waits for more: the servers do much less for a group of words than for
 	// each by itself. gatherMost is how many words wait.
 	gatherFor  = 5 * time.Millisecond
 	gatherMost = 256
@@ -42,8 +45,9 @@ type word struct {
 type unconfirmed struct {
 	word
 	// at is when it was said last.
-	at    time.Time
-	times int // it was said again
+	at time.Time
+	// times counts how often it was said again.
+	times int
 }
 
 // Sender sends what there is to say. Safe for concurrent use, and never calls who holds it.
@@ -51,11 +55,12 @@ type Sender struct {
 	publish func(*nats.Msg) error
 	inbox   string
 	wait    time.Duration
-	spoken  chan struct{} // there are words to be sent
-	urgent  chan struct{} // and at once
+	// spoken says that there are words to be sent, and urgent that they are to be sent at once.
+	spoken, urgent chan struct{}
 
-	mu    sync.Mutex
-	words []word // that are to be sent
+	mu sync.Mutex
+	// words are to be sent.
+	words []word
 	// waiting are acks that are not confirmed, by their tokens; acks counts them, and allConfirmed, where there is one,
 	// is closed once all are confirmed.
 	waiting      map[string]unconfirmed
@@ -91,7 +96,7 @@ func (s *Sender) Request(subject, reply, data string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.say(word{subject: subject, reply: reply, data: data})
-	s.hurry()
+	s.expedite()
 }
 
 // Confirmed notes that the servers have kept that a message is finished.
@@ -157,7 +162,7 @@ func (s *Sender) AwaitConfirmed(within time.Duration) {
 func (s *Sender) say(w word) {
 	s.words = append(s.words, w)
 	if len(s.words) == gatherMost {
-		s.hurry()
+		s.expedite()
 	}
 	select {
 	case s.spoken <- struct{}{}:
@@ -165,8 +170,8 @@ func (s *Sender) say(w word) {
 	}
 }
 
-// hurry has Run send what there is to say at once.
-func (s *Sender) hurry() {
+// expedite has Run send what there is to say at once.
+func (s *Sender) expedite() {
 	select {
 	case s.urgent <- struct{}{}:
 	default:
@@ -201,6 +206,7 @@ func (s *Sender) Flush() {
 	s.words = nil
 	s.mu.Unlock()
 	for _, w := range words {
-		_ = s.publish(&nats.Msg{Subject: w.subject, Reply: w.reply, Data: []byte(w.data)}) // as above
+		// What is lost, see above.
+		_ = s.publish(&nats.Msg{Subject: w.subject, Reply: w.reply, Data: []byte(w.data)})
 	}
 }

@@ -106,7 +106,7 @@ func TestAwaitConfirmed(t *testing.T) {
 	})
 }
 
-// What is no haste waits a moment for more to say. A request takes it along.
+// What is not urgent waits a moment for more to say. A request takes it along.
 func TestRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := &server{}

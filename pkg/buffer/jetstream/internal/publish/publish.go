@@ -355,7 +355,8 @@ type pubAck struct {
 
 // Numbers of the server's errors.
 const (
-	codeNoStorage   = 10047 // insufficient storage resources available
+	// codeNoStorage is said where the servers have no storage left.
+	codeNoStorage   = 10047
 	codeNoResources = 10023
 	codeTooLarge    = 10054
 	// codeStoreFailed is the stream's own limits, with their names.
