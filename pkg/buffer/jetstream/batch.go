@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 	"unsafe"
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
@@ -39,6 +40,8 @@ type batch struct {
 	unread   error
 	resends  resend.Batch
 	repeated buffer.Duplicates
+	// answered is when the last Commit returned.
+	answered time.Time
 }
 
 // message is one message of a batch.
@@ -230,7 +233,10 @@ func (b *batch) identify() {
 // Commit implements buffer.Batch.
 func (b *batch) Commit(ctx context.Context) error {
 	b.repeated = buffer.Duplicates{}
-	defer b.Reset()
+	defer func() {
+		b.Reset()
+		b.answered = time.Now()
+	}()
 	if b.unread != nil {
 		return b.unread
 	}

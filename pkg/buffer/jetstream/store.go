@@ -20,6 +20,9 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
 
+// patientAfter is how long a client took to come again whom a few milliseconds more until its ack do not slow down.
+const patientAfter = 50 * time.Millisecond
+
 // store returns nil once all is stored that is no duplicate.
 func (b *batch) store(ctx context.Context) error {
 	q := b.q
@@ -40,6 +43,9 @@ func (b *batch) store(ctx context.Context) error {
 	}
 	s := b.seal()
 	defer func() { q.arenas.Put(s.memory) }()
+	for _, m := range s.messages {
+		m.Patient = begun.Sub(b.answered) > patientAfter
+	}
 	if err := q.put(ctx, s, true); err != nil {
 		b.remember()
 		return err

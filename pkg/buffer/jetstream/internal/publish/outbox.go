@@ -16,17 +16,25 @@ const (
 	groupFor = 5 * time.Millisecond
 	// groupBytes is how large a group gets. What is as large waits for nobody.
 	groupBytes = 32 << 10
+	// groupWorth is how many messages must be to be expected in groupFor for patient ones to wait, and gapOf of how
+	// many the mean gap between them is.
+	groupWorth, gapOf = 4, 16
 	// lookEvery is how often it is looked for answers that do not come.
 	lookEvery = time.Second
 )
 
 // outbox is messages that are to be sent, by one goroutine, in groups: those that come while the answer to the group
-// before is outstanding go together. Who is alone never waits. Guarded by Publisher.mu, but for sending.
+// before is outstanding go together, and patient ones where many come. Who is alone never waits. Guarded by
+// Publisher.mu, but for sending.
 type outbox struct {
 	// tokens are of the messages that are to be sent, bytes is how large they are, and since when the first waits.
 	tokens []uint64
 	bytes  int
 	since  time.Time
+	// patient says that all of them are, came is when the last one came, and gap the mean time between two.
+	patient bool
+	came    time.Time
+	gap     time.Duration
 	// last is the token that was sent last, and idle says that its answer has come.
 	last uint64
 	idle bool
@@ -38,17 +46,20 @@ type outbox struct {
 }
 
 func newOutbox() outbox {
-	return outbox{idle: true, kicked: make(chan struct{}, 1), stopped: make(chan struct{})}
+	return outbox{idle: true, gap: time.Second, kicked: make(chan struct{}, 1), stopped: make(chan struct{})}
 }
 
 // post has a message sent. Publisher.mu is held.
 func (o *outbox) post(m *Message) {
-	if len(o.tokens) == 0 {
-		o.since = time.Now()
+	now := time.Now()
+	o.gap += (min(now.Sub(o.came), time.Second) - o.gap) / gapOf
+	first, before, patient := len(o.tokens) == 0, o.bytes, o.patient
+	if o.came, o.patient = now, m.Patient && (first || patient); first {
+		o.since = now
 	}
 	o.tokens = append(o.tokens, m.token)
-	first, before := len(o.tokens) == 1, o.bytes
-	if o.bytes += len(m.Data); first || before < groupBytes && o.bytes >= groupBytes {
+	o.bytes += len(m.Data)
+	if first || patient != o.patient || before < groupBytes && o.bytes >= groupBytes {
 		o.kick()
 	}
 }
@@ -75,7 +86,8 @@ func (o *outbox) due(spare []uint64) (tokens []uint64, after time.Duration) {
 	if len(o.tokens) == 0 {
 		return nil, 0
 	}
-	if after = groupFor - time.Since(o.since); !o.idle && o.bytes < groupBytes && after > 0 {
+	waits := !o.idle || o.patient && o.gap < groupFor/groupWorth
+	if after = groupFor - time.Since(o.since); waits && o.bytes < groupBytes && after > 0 {
 		return nil, after
 	}
 	tokens, o.tokens, o.bytes = o.tokens, spare[:0], 0

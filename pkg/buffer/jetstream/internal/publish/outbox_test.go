@@ -45,7 +45,52 @@ func TestOutbox(t *testing.T) {
 				}
 				time.Sleep(tc.wait)
 				if got, after := o.due(nil); !slices.Equal(got, tc.want) || after != tc.after {
-					t.Errorf("%v is sent, want %v, and it is looked at again after %v, want %v", got, tc.want, after, tc.after)
+					t.Errorf("%v is sent, want %v, again after %v, want %v", got, tc.want, after, tc.after)
+				}
+			})
+		})
+	}
+}
+
+// Patient messages wait for others where many come, and for no impatient one. A message that comes alone goes at once.
+func TestPatience(t *testing.T) {
+	for name, tc := range map[string]struct {
+		gap       time.Duration
+		impatient bool
+		sent      bool
+	}{
+		"many come":                  {gap: groupFor / groupWorth / 2},
+		"many come, one is in haste": {gap: groupFor / groupWorth / 2, impatient: true, sent: true},
+		"few come":                   {gap: 2 * groupFor / groupWorth, sent: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := newOutbox()
+				for token := uint64(1); token <= 8*gapOf; token++ {
+					time.Sleep(tc.gap)
+					o.post(&Message{token: token, Patient: true})
+					if got, _ := o.due(nil); len(got) > 0 {
+						o.answered(got[len(got)-1])
+					}
+				}
+				// All that waits is sent, and answered.
+				time.Sleep(groupFor)
+				if got, _ := o.due(nil); len(got) > 0 {
+					o.answered(got[len(got)-1])
+				}
+				o.post(&Message{token: 1000, Patient: true})
+				if tc.impatient {
+					o.post(&Message{token: 1001})
+				}
+				got, after := o.due(nil)
+				if sent := len(got) > 0; sent != tc.sent || !sent && after != groupFor {
+					t.Errorf("sent: %v, again after %v", got, after)
+				}
+				if time.Sleep(after); tc.sent {
+					return
+				}
+				if got, _ := o.due(nil); !slices.Equal(got, []uint64{1000}) {
+					t.Errorf("%v is sent after %v", got, after)
 				}
 			})
 		})

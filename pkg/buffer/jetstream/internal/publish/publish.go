@@ -52,6 +52,9 @@ type Message struct {
 	// not stored.
 	ID   string
 	Data []byte
+	// Patient says that whoever waits for it loses nothing by a few milliseconds more: where many such come, they go
+	// together.
+	Patient bool
 
 	// Set once Publish has returned nil:
 
