@@ -53,9 +53,45 @@ func (y *yamlReader) at(n *yaml.Node) syntax.Place {
 	return syntax.Place{File: y.path, Line: n.Line, Column: n.Column}
 }
 
+// target is what an alias stands for.
+func target(n *yaml.Node) *yaml.Node {
+	if n.Kind == yaml.AliasNode {
+		return n.Alias
+	}
+	return n
+}
+
+// argument is what stands behind a section's name in the other form. Tags are one, several with commas between that are
+// outside of braces, or a list.
+func argument(key string, n *yaml.Node) string {
+	all := []string{n.Value}
+	if n.Kind == yaml.SequenceNode {
+		all = nil
+		for _, item := range n.Content {
+			all = append(all, target(item).Value)
+		}
+	}
+	if key != "$tag" {
+		return strings.Join(all, ", ")
+	}
+	text, depth := []byte(strings.Join(all, " ")), 0
+	for i, c := range text {
+		switch {
+		case c == '{':
+			depth++
+		case c == '}':
+			depth--
+		case c == ',' && depth == 0:
+			text[i] = ' '
+		}
+	}
+	return string(text)
+}
+
 // list reads sections, each a mapping of its name, and includes.
 func (y *yamlReader) list(section *syntax.Section, list *yaml.Node, depth int) error {
 	for _, item := range list.Content {
+		item = target(item)
 		if item.Tag == "!include" {
 			if err := y.include(section, y.path, item.Value, y.at(item)); err != nil {
 				return err
@@ -79,14 +115,12 @@ func (y *yamlReader) child(parent *syntax.Section, key, value *yaml.Node, depth 
 		}
 	}
 	s := &syntax.Section{Name: key.Value, At: y.at(key)}
+	value = target(value)
 	for i := 0; i+1 < len(value.Content); i += 2 {
-		k, v := value.Content[i], value.Content[i+1]
+		k, v := value.Content[i], target(value.Content[i+1])
 		switch {
 		case k.Value == "$tag" || k.Value == "$name" || k.Value == "$arg":
-			s.Arg = strings.Join(strings.Split(v.Value, ","), " ")
-			if k.Value == "$arg" {
-				s.Arg = v.Value
-			}
+			s.Arg = argument(k.Value, v)
 		case k.Value == "config" && v.Kind == yaml.SequenceNode:
 			if err := y.list(s, v, depth+1); err != nil {
 				return err
@@ -116,6 +150,7 @@ func (y *yamlReader) child(parent *syntax.Section, key, value *yaml.Node, depth 
 func (y *yamlReader) items(s *syntax.Section, key, list *yaml.Node, depth int) error {
 	var texts []string
 	for _, item := range list.Content {
+		item = target(item)
 		if item.Kind == yaml.ScalarNode {
 			texts = append(texts, item.Value)
 			continue
