@@ -116,7 +116,7 @@ func (b *builder) keepFilters(old *flow.Old, all bool) (stay []kept) {
 	return stay
 }
 
-// forwardsOnly says whether all that an agent does with events is to send them on: then its filters stay where they
+// forwardsOnly reports whether all that an agent does with events is to send them on: then its filters stay where they
 // are.
 func forwardsOnly(old *flow.Old) bool {
 	some := false

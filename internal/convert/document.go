@@ -192,7 +192,7 @@ func scalar(v any) *yaml.Node {
 	return n
 }
 
-// plainMap says whether a map has no comments, and lists only of what is plain.
+// plainMap reports whether a map has no comments, and lists only of what is plain.
 func plainMap(m flow.Map) bool {
 	for _, p := range m {
 		if p.Comment != "" {

@@ -69,7 +69,7 @@ func blocks(files *syntax.Files, n *yaml.Node, depth int) (names []string) {
 	return names
 }
 
-// isConfiguration says whether a text of several lines is fluentd's or Fluent Bit's.
+// isConfiguration reports whether a text of several lines is fluentd's or Fluent Bit's.
 func isConfiguration(text string) bool {
 	return strings.Contains(text, "\n") && regexp.MustCompile(
 		`(?mi)^\s*(?:<(?:source|match|filter|label)\b[^>]*>|\[(?:SERVICE|INPUT|FILTER|OUTPUT|PARSER|MULTILINE_`+

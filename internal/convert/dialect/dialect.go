@@ -96,7 +96,7 @@ func Without(text string) (inner string, ok bool) {
 	return "", false
 }
 
-// balanced says whether all groups of an expression end within it.
+// balanced reports whether all groups of an expression end within it.
 func balanced(text string) bool {
 	depth := 0
 	for i := 0; i < len(text); i++ {

@@ -21,7 +21,7 @@ func apartOutputs(entries []entry) {
 	}
 }
 
-// shares says whether an event may be brought to the output o by e and by the later one too, and e does not end the
+// shares reports whether an event may be brought to the output o by e and by the later one too, and e does not end the
 // search.
 func (e entry) shares(later entry, o *Output) bool {
 	if !e.more || !slices.Contains(e.outputs, o) || relate(Tags{Patterns: e.way.match},

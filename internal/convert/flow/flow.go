@@ -154,7 +154,7 @@ type Output struct {
 	Original *Output
 }
 
-// Retags says whether a match gives events another tag and sends them back.
+// Retags reports whether a match gives events another tag and sends them back.
 func (m *Match) Retags() bool {
 	return slices.ContainsFunc(m.Targets, func(t Target) bool { return t.Retag != nil })
 }

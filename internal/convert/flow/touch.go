@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// touches says whether a filter may change the field of a path, or which events have it.
+// touches reports whether a filter may change the field of a path, or which events have it.
 func (u Use) touches(field string) bool {
 	return field != "" && slices.ContainsFunc(u.Filter.Steps, func(s Step) bool { return s.touches(root(field)) })
 }
@@ -23,7 +23,7 @@ func root(path string) string {
 	return path
 }
 
-// touches says whether a step may change a field at the top of the record.
+// touches reports whether a step may change a field at the top of the record.
 func (s Step) touches(field string) bool {
 	body, _ := s.Body.(Map)
 	switch s.Kind {
@@ -43,7 +43,7 @@ func (s Step) touches(field string) bool {
 
 func text(v any) string { s, _ := v.(string); return s }
 
-// named says whether a key leads to the field, or into it.
+// named reports whether a key leads to the field, or into it.
 func named(m Map, field string) bool {
 	return slices.ContainsFunc(m, func(p Pair) bool { return root(p.Key) == field })
 }

@@ -24,7 +24,7 @@ type File struct {
 	Servers map[string][]*syntax.Section
 }
 
-// Has says whether there is a section of a name.
+// Has reports whether there is a section of a name.
 func (f *File) Has(name string) bool {
 	return slices.ContainsFunc(f.Sections, func(s *syntax.Section) bool { return s.Name == name })
 }

@@ -29,7 +29,7 @@ type converter struct {
 // ownLog is the label that fluentd's own log has.
 const ownLog = "@FLUENT_LOG"
 
-// relabels says whether a match among sections sends events to a label.
+// relabels reports whether a match among sections sends events to a label.
 func relabels(sections []*syntax.Section, label string) bool {
 	return slices.ContainsFunc(sections, func(s *syntax.Section) bool {
 		return conf.Type(s) == "relabel" && s.Text("@label") == label || relabels(s.Sections, label)

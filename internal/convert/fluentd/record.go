@@ -213,7 +213,7 @@ func recordSteps(a assignments, remove, keep []string) (steps []flow.Step) {
 	return steps
 }
 
-// touches says whether a template has a field that is among set.
+// touches reports whether a template has a field that is among set.
 func touches(template string, set flow.Map) bool {
 	return slices.ContainsFunc(set, func(p flow.Pair) bool {
 		start := strings.TrimSuffix(ruby.PlaceholderOf(p.Key), "}")

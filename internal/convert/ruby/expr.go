@@ -109,7 +109,7 @@ func (p *parser) next() token {
 	return t
 }
 
-// is says whether the next token is that operator or word.
+// is reports whether the next token is that operator or word.
 func (p *parser) is(text string) bool {
 	t := p.peek()
 	return (t.kind == operator || t.kind == name) && t.text == text

@@ -25,7 +25,7 @@ type token struct {
 	kind   kind
 	text   string
 	pieces []piece
-	// spaced says whether white space stands before it.
+	// spaced reports whether white space stands before it.
 	spaced bool
 }
 
@@ -87,7 +87,7 @@ func lex(code string) (all []token, err error) {
 	return append(all, token{kind: endOfCode}), nil
 }
 
-// methodEnd says whether ? or ! belongs to the name before it, rather than to a ternary, whose sign stands between
+// methodEnd reports whether ? or ! belongs to the name before it, rather than to a ternary, whose sign stands between
 // blanks as a rule: a ? b : c. In a.nil? ? b : c another one follows.
 func methodEnd(rest string) bool {
 	if rest[0] == '!' || len(rest) == 1 {
@@ -127,7 +127,7 @@ func operatorLength(s string) int {
 	return 1
 }
 
-// wantsOperand says whether a value should follow, so that / begins a pattern and : a symbol.
+// wantsOperand reports whether a value should follow, so that / begins a pattern and : a symbol.
 func wantsOperand(before []token, spaced bool, rest string) bool {
 	if len(before) == 0 {
 		return true

@@ -28,7 +28,7 @@ func NewReader(s *syntax.Section, n *Notes, title string) *Reader {
 	return &Reader{Section: s, Notes: n, Title: title, used: map[string]bool{}}
 }
 
-// Has says whether a key is set, and marks it as looked at.
+// Has reports whether a key is set, and marks it as looked at.
 func (r *Reader) Has(key string) bool {
 	r.used[key] = true
 	v, ok := r.Get(key)
@@ -358,5 +358,5 @@ func (r *Reader) Done() {
 	}
 }
 
-// Differ says whether two values of the new configuration are written otherwise.
+// Differ reports whether two values of the new configuration are written otherwise.
 func Differ(a, b any) bool { return fmt.Sprint(a) != fmt.Sprint(b) }

@@ -44,7 +44,7 @@ func TestForms(t *testing.T) {
 		{"a key with an at sign", "@type forward\n@id x\n", "@type=forward;@id=x;"},
 		{"an include within a section is a key", "<a>\ninclude b\n</a>\n", "<a >include=b;</>"},
 		{"an include from the network", "@include http://x/y\na b\n", "a=b;"},
-		{"a regular expression", `expression /^(?<a>[^ ]*) "(?<b>.*)"$/` + "\n", `expression=/^(?<a>[^ ]*) "(?<b>.*)"$/;`},
+		{"an expression", `expression /^(?<a>[^ ]*) "(?<b>.*)"$/` + "\n", `expression=/^(?<a>[^ ]*) "(?<b>.*)"$/;`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			root, err := conf.ParseText("x.conf", []byte(tc.text))
@@ -69,10 +69,11 @@ func TestMistakes(t *testing.T) {
 	for text, want := range map[string]string{
 		"<match **>\n":              "x.conf:1:1: <match> has no end (write </match> where it ends)",
 		"\n  <match **>\n<a>\n</a>": "x.conf:2:3: <match> has no end (write </match> where it ends)",
-		"</match>\n":                "x.conf:1:1: </match> ends nothing (take it out, or write the section's beginning)",
-		"<a>\n</b>\n":               "x.conf:2:1: </b> where </a> is missing (write </a>)",
-		"<a>\n</a\n":                "x.conf:2:1: </a has no >",
-		"<a\n</a>\n":                "x.conf:1:1: <a has no > (write > behind it)",
+		"</match>\n": "x.conf:1:1: </match> ends nothing (take it out, or write the section's " +
+			"beginning)",
+		"<a>\n</b>\n": "x.conf:2:1: </b> where </a> is missing (write </a>)",
+		"<a>\n</a\n":  "x.conf:2:1: </a has no >",
+		"<a\n</a>\n":  "x.conf:1:1: <a has no > (write > behind it)",
 		"<>\n": "x.conf:1:1: a section without a name (write <source>, <filter …>, <match …>, <label " +
 			"…>)",
 		"<a> b\n</a>\n": "x.conf:1:5: something stands behind <a> (begin a new line)",
@@ -98,12 +99,12 @@ func TestYAMLForms(t *testing.T) {
 		{"tags with commas, and within braces", "config: [{match: {$tag: 'a.**,b.{c,d}'}}]", "<match a.** b.{c,d}></>"},
 		{"a list of tags", "config: [{match: {$tag: [a, 'b.{c,d}']}}]", "<match a b.{c,d}></>"},
 		{"an argument", "config: [{match: {buffer: {$arg: 'tag, time'}}}]", "<match ><buffer tag, time></></>"},
-		{"a list as an argument", "config: [{match: {buffer: {$arg: [tag, time]}}}]", "<match ><buffer tag, time></></>"},
+		{"a list", "config: [{match: {buffer: {$arg: [tag, time]}}}]", "<match ><buffer tag, time></></>"},
 		{
 			"an anchor", "config:\n- match: {buffer: &b {path: /x}}\n- match: {buffer: *b}\n",
 			"<match ><buffer >path=/x;</></><match ><buffer >path=/x;</></>",
 		},
-		{"values of all kinds", "config: [{source: {a: 1, b: true, c: x, d: 1.5}}]", "<source >a=1;b=true;c=x;d=1.5;</>"},
+		{"all kinds", "config: [{source: {a: 1, b: true, c: x, d: 1.5}}]", "<source >a=1;b=true;c=x;d=1.5;</>"},
 		{"a text of several lines", "config:\n- filter:\n    a: |\n      b\n      c\n", "<filter >a=b\nc\n;</>"},
 		{
 			"Ruby where it is said", "config: [{source: {a: !fluent/s \"#{ENV['A']}\", b: \"#{ENV['B']}\"}}]",

@@ -126,7 +126,7 @@ func (s *scanner) blanks(lines bool) {
 	}
 }
 
-// lineEnd takes the rest of a line that holds nothing but a comment, and tells whether it did.
+// lineEnd takes the rest of a line that holds nothing but a comment, and reports whether it did.
 func (s *scanner) lineEnd() bool {
 	s.blanks(false)
 	if s.end() {

@@ -174,7 +174,7 @@ func inject(r *settings.Reader, o *flow.Output) {
 	s.Done()
 }
 
-// injects says whether plugins of a type do what <inject> says.
+// injects reports whether plugins of a type do what <inject> says.
 func injects(name string) bool {
 	switch name {
 	case "http", "splunk_hec", "loki", "forward", "secure_forward":
@@ -183,7 +183,7 @@ func injects(name string) bool {
 	return !strings.Contains(name, "search")
 }
 
-// rfc3339 says whether a format is one that the program writes by itself.
+// rfc3339 reports whether a format is one that the program writes by itself.
 func rfc3339(format string) bool {
 	rest, found := strings.CutPrefix(format, "%Y-%m-%dT%H:%M:%S")
 	if !found {
