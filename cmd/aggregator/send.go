@@ -115,7 +115,7 @@ func (f *sendFlags) register(cmd *cobra.Command) {
 	fs.StringVar(&f.output, "output", "text", "the result's form: text, json")
 }
 
-// generates tells whether events are made up.
+// generates reports whether events are made up.
 func (f *sendFlags) generates() bool { return f.Given("count") || f.Given("duration") }
 
 // check returns everything that is wrong with the flags, as one error of usage.

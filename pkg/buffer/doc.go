@@ -16,7 +16,7 @@
 // # Who owns which bytes
 //
 // What is passed to a Batch is copied, but for Message.Outputs. A chunk from Next belongs to its caller, with its
-// Entries, until Done, Return, SettlePart or Shed; the engine uses that memory again afterwards.
+// Entries, until Done, Return, SettlePart or ReleaseEntries; the engine uses that memory again afterwards.
 //
 // # What order is promised
 //

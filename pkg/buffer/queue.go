@@ -152,9 +152,9 @@ type Source interface {
 	// times. A hold is not stored.
 	Hold(cluster string)
 	Release(cluster string)
-	// Shed takes the memory of c's Entries back, which are nil then. Nobody may read them meanwhile. c stays the
+	// ReleaseEntries takes the memory of c's Entries back, which are nil then. Nobody may read them meanwhile. c stays the
 	// caller's.
-	Shed(c *event.Chunk)
+	ReleaseEntries(c *event.Chunk)
 }
 
 // FreshAge is how long ago a chunk was received that counts as new: see Source.SetFreshShare.

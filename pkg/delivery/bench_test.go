@@ -46,10 +46,10 @@ func (e *endless) SettleParts(context.Context, []buffer.Settlement) error {
 	return errors.ErrUnsupported // nothing waits aside
 }
 
-func (e *endless) Return(*event.Chunk) {}
-func (e *endless) Hold(string)         {}
-func (e *endless) Release(string)      {}
-func (e *endless) Shed(*event.Chunk)   {}
+func (e *endless) Return(*event.Chunk)         {}
+func (e *endless) Hold(string)                 {}
+func (e *endless) Release(string)              {}
+func (e *endless) ReleaseEntries(*event.Chunk) {}
 
 func (e *endless) Done(*event.Chunk) {
 	if e.left.Add(-1) == 0 {

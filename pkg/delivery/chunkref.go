@@ -198,7 +198,7 @@ func (r *chunkRef) setAside(target string, ev *event.Event, part event.Part, the
 func (r *chunkRef) shedIfKept() {
 	if r.refs == r.kept && !r.shed && !r.made {
 		r.shed = true
-		r.source.Shed(r.chunk)
+		r.source.ReleaseEntries(r.chunk)
 	}
 }
 

@@ -23,7 +23,7 @@ func (s *sourceLog) say(what string, c *event.Chunk) { s.said = append(s.said, w
 func (s *sourceLog) Next(ctx context.Context) (*event.Chunk, error) { return nil, ctx.Err() }
 func (s *sourceLog) Done(c *event.Chunk)                            { s.say("done", c) }
 func (s *sourceLog) Return(c *event.Chunk)                          { s.say("returned", c) }
-func (s *sourceLog) Shed(c *event.Chunk)                            { s.say("shed", c) }
+func (s *sourceLog) ReleaseEntries(c *event.Chunk)                  { s.say("shed", c) }
 func (s *sourceLog) Hold(cluster string)                            { s.said = append(s.said, "hold "+cluster) }
 
 func (s *sourceLog) Release(cluster string) { s.said = append(s.said, "release "+cluster) }

@@ -28,9 +28,9 @@ type Source interface {
 	// Hold makes Next pass the cluster over until Release. Both may be called any number of times.
 	Hold(cluster string)
 	Release(cluster string)
-	// Shed takes the memory of c's Entries back, before Done or Return. c stays the caller's, who reads
+	// ReleaseEntries takes the memory of c's Entries back, before Done or Return. c stays the caller's, who reads
 	// them no more.
-	Shed(c *event.Chunk)
+	ReleaseEntries(c *event.Chunk)
 	// SettleParts, Pending and SetFreshShare: see buffer.Source.
 	SettleParts(ctx context.Context, list []buffer.Settlement) error
 	Pending() buffer.Count

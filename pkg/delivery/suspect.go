@@ -156,7 +156,7 @@ func (s *sender) search(w *work, se *outputs.SendError) bool {
 	s.learn(halves, se.Host)
 	// left is in order, as their chunks are.
 	var left []int
-	for _, i := range halves.Guilty() {
+	for _, i := range halves.Poison() {
 		if !ok || !s.try(w, all[i], last) {
 			left = append(left, i)
 		}
@@ -226,9 +226,9 @@ func (w *work) onTrial() bool {
 // event is given up, which is settled then.
 func (s *sender) standsTrial(w *work) bool {
 	for {
-		verdict, pause := s.hosts.Judge(w.trial, time.Now())
+		verdict, pause := s.hosts.Classify(w.trial, time.Now())
 		switch verdict {
-		case suspicion.Guilty:
+		case suspicion.Poison:
 			letter := s.letter(&w.events[0], w.last.failure(w.trial), string(outputs.ReasonRejected), w.tries)
 			s.showLetters([]DeadLetter{letter})
 			w.events = nil

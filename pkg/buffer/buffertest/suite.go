@@ -333,7 +333,7 @@ func (s *suite) leases() {
 	if c = s.take(src, "4"); !c.Again {
 		s.Error("it is not said that it was handed out before")
 	}
-	src.Shed(c)
+	src.ReleaseEntries(c)
 	if c.Entries != nil {
 		s.Error("its memory was not taken back")
 	}

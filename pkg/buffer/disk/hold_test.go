@@ -107,8 +107,8 @@ func TestShed(t *testing.T) {
 	put(t, s, message1{text: "x"})
 	src := s.Source("o")
 	c := take(t, s, "o")
-	src.Shed(c)
-	src.Shed(c)
+	src.ReleaseEntries(c)
+	src.ReleaseEntries(c)
 	if c.Entries != nil || c.Tag == "" || len(c.Parts) == 0 {
 		t.Errorf("shed: %+v", c)
 	}
@@ -117,7 +117,7 @@ func TestShed(t *testing.T) {
 	if string(c.Entries) != "x" {
 		t.Errorf("handed out again with %q", c.Entries)
 	}
-	src.Shed(c)
+	src.ReleaseEntries(c)
 	src.Done(c)
 	if c := take(t, s, "o"); c != nil {
 		t.Errorf("still there: %+v", c)

@@ -32,8 +32,8 @@ func (src *source) Release(cluster string) {
 	}
 }
 
-// Shed implements Source.
-func (src *source) Shed(c *event.Chunk) {
+// ReleaseEntries implements Source.
+func (src *source) ReleaseEntries(c *event.Chunk) {
 	src.s.mu.Lock()
 	defer src.s.mu.Unlock()
 	l := src.partitions[c.Cluster]

@@ -281,8 +281,8 @@ func (src *source) Release(cluster string) {
 	src.changed.Wake()
 }
 
-// Shed implements buffer.Source.
-func (src *source) Shed(c *event.Chunk) {
+// ReleaseEntries implements buffer.Source.
+func (src *source) ReleaseEntries(c *event.Chunk) {
 	src.q.mu.Lock()
 	defer src.q.mu.Unlock()
 	if l := src.out[c]; l != nil {

@@ -19,7 +19,7 @@ func TestGivenBackIsDestroyed(t *testing.T) {
 	for name, give := range map[string]func(src buffer.Source, c *event.Chunk){
 		"done":     func(src buffer.Source, c *event.Chunk) { src.Done(c) },
 		"returned": func(src buffer.Source, c *event.Chunk) { src.Return(c) },
-		"shed":     func(src buffer.Source, c *event.Chunk) { src.Shed(c) },
+		"shed":     func(src buffer.Source, c *event.Chunk) { src.ReleaseEntries(c) },
 		"settled in part": func(src buffer.Source, c *event.Chunk) {
 			if err := src.SettlePart(t.Context(), c, []buffer.Rest{{Entries: c.Entries, Parts: c.Parts}}); err != nil {
 				t.Error(err)

@@ -235,8 +235,8 @@ func (src *source) Release(cluster string) {
 	src.q.wake()
 }
 
-// Shed implements buffer.Source.
-func (src *source) Shed(c *event.Chunk) {
+// ReleaseEntries implements buffer.Source.
+func (src *source) ReleaseEntries(c *event.Chunk) {
 	src.q.mu.Lock()
 	defer src.q.mu.Unlock()
 	if src.find(c) != nil {

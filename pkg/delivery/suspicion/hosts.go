@@ -200,12 +200,12 @@ const (
 	Wait Verdict = iota
 	// Try is to send the event now.
 	Try
-	// Guilty is to give it up.
-	Guilty
+	// Poison is to give it up.
+	Poison
 )
 
-// Judge says what follows for the event, and with Wait for how long.
-func (h *Hosts) Judge(t *Trial, now time.Time) (Verdict, time.Duration) {
+// Classify says what follows for the event, and with Wait for how long.
+func (h *Hosts) Classify(t *Trial, now time.Time) (Verdict, time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	known := h.host(t.host)
@@ -214,7 +214,7 @@ func (h *Hosts) Judge(t *Trial, now time.Time) (Verdict, time.Duration) {
 		t.counted++
 	}
 	if t.counted >= known.need(t.began.Add(-memory)) && now.Sub(t.began) >= Time {
-		return Guilty, 0
+		return Poison, 0
 	}
 	if wait := t.last.Add(interval).Sub(now); wait > 0 {
 		return Wait, wait

@@ -18,7 +18,7 @@ func accept(h *Hosts, host string, n int, now time.Time) {
 // verdict, or not within a day.
 func try(h *Hosts, trial *Trial, now time.Time) (waited time.Duration, v Verdict) {
 	for waited < 24*time.Hour {
-		v, wait := h.Judge(trial, now.Add(waited))
+		v, wait := h.Classify(trial, now.Add(waited))
 		if v != Wait {
 			return waited, v
 		}
@@ -37,7 +37,7 @@ func TestGuilty(t *testing.T) {
 		accept(h, "a", controls, now.Add(time.Second))
 		waited, v := try(h, trial, now)
 		now = now.Add(waited)
-		if v == Guilty {
+		if v == Poison {
 			if n != Tries || now.Sub(start) < Time || trial.Refusals() != Tries || trial.Host() != "a" {
 				t.Errorf("given up at the try %d after %s", n, now.Sub(start))
 			}
@@ -50,7 +50,7 @@ func TestGuilty(t *testing.T) {
 	}
 }
 
-// Without requests that the host accepts before and after, nobody is found guilty, however often it is refused.
+// Without requests that the host accepts before and after, nobody is found to be poison, however often it is refused.
 func TestNoControls(t *testing.T) {
 	for name, control := range map[string]func(h *Hosts, now time.Time){
 		"none":             func(*Hosts, time.Time) {},
@@ -67,8 +67,8 @@ func TestNoControls(t *testing.T) {
 					control(h, now)
 				}
 				waited, v := try(h, trial, now)
-				if v == Guilty {
-					t.Fatalf("found guilty after %d refusals", trial.Refusals())
+				if v == Poison {
+					t.Fatalf("found to be poison after %d refusals", trial.Refusals())
 				}
 				now = now.Add(waited)
 				h.Refused(trial, "a", now)
@@ -88,8 +88,8 @@ func TestFlips(t *testing.T) {
 	for range Tries + 5 {
 		accept(h, "a", controls, now)
 		waited, v := try(h, trial, now)
-		if v == Guilty {
-			t.Fatalf("found guilty after %d refusals at a host that refuses at random", trial.Refusals())
+		if v == Poison {
+			t.Fatalf("found to be poison after %d refusals at a host that refuses at random", trial.Refusals())
 		}
 		now = now.Add(waited)
 		h.Refused(trial, "a", now)
@@ -104,7 +104,7 @@ func TestFlips(t *testing.T) {
 		h.Refused(trial, "a", now)
 	}
 	accept(h, "a", controls, now)
-	if _, v := try(h, trial, now); v != Guilty {
+	if _, v := try(h, trial, now); v != Poison {
 		t.Errorf("a day later the verdict is %d after %d refusals", v, trial.Refusals())
 	}
 }

@@ -95,7 +95,7 @@ func (m *model) deliver(b batch) {
 	for range s.Flipped() {
 		m.known.Flipped(host, 1, m.now())
 	}
-	for _, i := range s.Guilty() {
+	for _, i := range s.Poison() {
 		m.trials[b.events[i]] = m.known.Begin(host, m.now())
 	}
 	for _, span := range s.Left() {
@@ -103,17 +103,17 @@ func (m *model) deliver(b batch) {
 	}
 }
 
-// judge carries the trials on that are due.
-func (m *model) judge() {
+// classify carries the trials on that are due.
+func (m *model) classify() {
 	for _, event := range slices.Sorted(keys(m.trials)) {
 		trial := m.trials[event]
 		if m.asked[event] > m.at {
 			continue
 		}
-		switch v, wait := m.known.Judge(trial, m.now()); v {
+		switch v, wait := m.known.Classify(trial, m.now()); v {
 		case Wait:
 			m.asked[event] = m.at + wait
-		case Guilty:
+		case Poison:
 			m.dead = append(m.dead, event)
 			delete(m.trials, event)
 		case Try:
@@ -160,7 +160,7 @@ func (m *model) run(hours int, poison float64) {
 		for _, b := range due {
 			m.deliver(b)
 		}
-		m.judge()
+		m.classify()
 	}
 }
 

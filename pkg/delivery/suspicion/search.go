@@ -25,7 +25,7 @@ type Search struct {
 	most int
 	// accepted counts requests.
 	accepted int
-	guilty   []int
+	poison   []int
 	// flipped counts refused spans of which all was accepted afterwards.
 	flipped int
 	// stopped says that the host refuses all, or fails otherwise.
@@ -39,8 +39,8 @@ type Span struct{ From, To int }
 // parent is a refused span of which parts are not sent yet.
 type parent struct {
 	span Span
-	// guilty is how many were found before it.
-	guilty int
+	// poison is how many were found before it.
+	poison int
 }
 
 // NewSearch returns the search among n events, that were refused together.
@@ -50,14 +50,14 @@ func NewSearch(n int) *Search {
 	return s
 }
 
-// halve has the halves of a refused span sent, or a single event called guilty.
+// halve has the halves of a refused span sent, or a single event is called poison.
 func (s *Search) halve(span Span) {
 	if span.To-span.From == 1 {
-		s.guilty = append(s.guilty, span.From)
+		s.poison = append(s.poison, span.From)
 		return
 	}
 	half := span.From + (span.To-span.From)/2
-	s.parents = append(s.parents, parent{span, len(s.guilty)})
+	s.parents = append(s.parents, parent{span, len(s.poison)})
 	s.open = append(s.open, Span{half, span.To}, Span{span.From, half})
 }
 
@@ -91,10 +91,10 @@ func (s *Search) Refused() {
 	}
 }
 
-// finish looks at the refused spans that end there: one in which no event was found guilty was refused at random.
+// finish looks at the refused spans that end there: one in which no event was found to be poison was refused at random.
 func (s *Search) finish(end int) {
 	for n := len(s.parents); n > 0 && s.parents[n-1].span.To == end; n-- {
-		if p := s.parents[n-1]; p.guilty == len(s.guilty) {
+		if p := s.parents[n-1]; p.poison == len(s.poison) {
 			s.flipped++
 		}
 		s.parents = s.parents[:n-1]
@@ -107,15 +107,15 @@ func (s *Search) Stop() {
 	s.open = append(s.open, s.now)
 }
 
-// Barren reports whether nothing at all was accepted: then nobody is guilty.
+// Barren reports whether nothing at all was accepted: then nobody is poison.
 func (s *Search) Barren() bool { return s.accepted == 0 }
 
-// Guilty returns the events that were refused alone, in the order in which they were found, none of a barren search.
-func (s *Search) Guilty() []int {
+// Poison returns the events that were refused alone, in the order in which they were found, none of a barren search.
+func (s *Search) Poison() []int {
 	if s.Barren() {
 		return nil
 	}
-	return s.guilty
+	return s.poison
 }
 
 // Flipped returns how many refused requests held nothing but events that were accepted afterwards.
@@ -124,7 +124,7 @@ func (s *Search) Flipped() int { return s.flipped }
 // Left returns the spans of events of which nothing is known, in order.
 func (s *Search) Left() (left []Span) {
 	if s.Barren() {
-		for _, i := range s.guilty {
+		for _, i := range s.poison {
 			left = append(left, Span{i, i + 1})
 		}
 	}

@@ -9,7 +9,7 @@ import (
 
 // outcome is what a search of n events came to.
 type outcome struct {
-	guilty, accepted, left []int
+	poison, accepted, left []int
 	requests, flipped      int
 	barren                 bool
 }
@@ -32,7 +32,7 @@ func search(n int, refuses func(request int, span Span) bool) (o outcome) {
 			o.accepted = append(o.accepted, i)
 		}
 	}
-	o.guilty, o.flipped, o.barren = s.Guilty(), s.Flipped(), s.Barren()
+	o.poison, o.flipped, o.barren = s.Poison(), s.Flipped(), s.Barren()
 	for _, span := range s.Left() {
 		for i := span.From; i < span.To; i++ {
 			o.left = append(o.left, i)
@@ -52,16 +52,16 @@ func TestSearch(t *testing.T) {
 		name     string
 		n        int
 		refuses  func(int, Span) bool
-		guilty   []int
+		poison   []int
 		left     int
 		requests int // at most
 		flipped  int
 		barren   bool
 	}{
-		{name: "the first", n: 1000, refuses: holds(0), guilty: []int{0}, requests: 20},
-		{name: "the last", n: 1000, refuses: holds(999), guilty: []int{999}, requests: 20},
-		{name: "two", n: 1000, refuses: holds(3, 700), guilty: []int{3, 700}, requests: 40},
-		{name: "neighbours", n: 100, refuses: holds(50, 51, 52), guilty: []int{50, 51, 52}, requests: 30},
+		{name: "the first", n: 1000, refuses: holds(0), poison: []int{0}, requests: 20},
+		{name: "the last", n: 1000, refuses: holds(999), poison: []int{999}, requests: 20},
+		{name: "two", n: 1000, refuses: holds(3, 700), poison: []int{3, 700}, requests: 40},
+		{name: "neighbours", n: 100, refuses: holds(50, 51, 52), poison: []int{50, 51, 52}, requests: 30},
 		{name: "both of two", n: 2, refuses: holds(0, 1), left: 2, requests: 2, barren: true},
 		{name: "a single event", n: 1, refuses: holds(0), left: 1, barren: true},
 		{
@@ -76,13 +76,13 @@ func TestSearch(t *testing.T) {
 		{
 			name: "all once something was accepted", n: 1000,
 			refuses: func(request int, _ Span) bool { return request > 0 },
-			guilty:  []int{500, 501, 502}, left: 497, requests: 20,
+			poison:  []int{500, 501, 502}, left: 497, requests: 20,
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			o := search(tc.n, tc.refuses)
-			if !slices.Equal(o.guilty, tc.guilty) || o.barren != tc.barren || o.flipped != tc.flipped {
-				t.Errorf("guilty %v, barren %t, %d flipped", o.guilty, o.barren, o.flipped)
+			if !slices.Equal(o.poison, tc.poison) || o.barren != tc.barren || o.flipped != tc.flipped {
+				t.Errorf("poison %v, barren %t, %d flipped", o.poison, o.barren, o.flipped)
 			}
 			if len(o.left) != tc.left || o.requests > tc.requests {
 				t.Errorf("%d left after %d requests", len(o.left), o.requests)
@@ -91,7 +91,7 @@ func TestSearch(t *testing.T) {
 	}
 }
 
-// Whatever is refused, each event is accepted, guilty or left, once; the guilty are refused ones, and requests are few.
+// Whatever is refused, each event is accepted, poison or left, once; poison was refused, and requests are few.
 func TestSearchLosesNoEvent(t *testing.T) {
 	for seed := range uint64(2000) {
 		r := rand.New(rand.NewPCG(seed, 7))
@@ -106,7 +106,7 @@ func TestSearchLosesNoEvent(t *testing.T) {
 		) bool {
 			return holds(poison...)(request, span) || r.Float64() < flaky
 		})
-		all := slices.Concat(o.guilty, o.accepted, o.left)
+		all := slices.Concat(o.poison, o.accepted, o.left)
 		if slices.Sort(all); len(all) != n || !slices.IsSorted(o.left) {
 			t.Fatalf("seed %d: %d events of %d", seed, len(all), n)
 		}
@@ -137,7 +137,7 @@ func TestStop(t *testing.T) {
 	s.Accepted()
 	s.Next()
 	s.Stop()
-	if _, ok := s.Next(); ok || !slices.Equal(s.Left(), []Span{{4, 8}}) || s.Guilty() != nil {
-		t.Errorf("left %v, guilty %v", s.Left(), s.Guilty())
+	if _, ok := s.Next(); ok || !slices.Equal(s.Left(), []Span{{4, 8}}) || s.Poison() != nil {
+		t.Errorf("left %v, poison %v", s.Left(), s.Poison())
 	}
 }

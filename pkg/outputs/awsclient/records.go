@@ -53,8 +53,8 @@ type Record struct {
 // compressed is how much smaller than its lines a gzipped record is taken to be before it is known.
 const compressed = 4
 
-// cutter makes records of events, request by request. Its memory is reused.
-type cutter struct {
+// splitter makes records of events, request by request. Its memory is reused.
+type splitter struct {
 	limits    Limits
 	aggregate bool
 	// key may be nil: none.
@@ -94,7 +94,7 @@ func (m *memory) Write(b []byte) (int, error) { *m = append(*m, b...); return le
 // cut makes the records of one request of the events that order begins with: as many as limits and turn
 // allow, at least one record, and of most events. It returns how many events it has looked at; those that can
 // never be sent are in refused.
-func (c *cutter) cut(events []event.Event, order []int32, turn Turn, most int) (taken int) {
+func (c *splitter) cut(events []event.Event, order []int32, turn Turn, most int) (taken int) {
 	c.lines, c.zipped, c.refused = c.lines[:0], c.zipped[:0], c.refused[:0]
 	clear(c.records)
 	c.records, c.ends = c.records[:0], c.ends[:0]
@@ -121,7 +121,7 @@ func (c *cutter) cut(events []event.Event, order []int32, turn Turn, most int) (
 }
 
 // add adds the event, or returns false where the request is full.
-func (c *cutter) add(ev *event.Event, index, at int, turn Turn) bool {
+func (c *splitter) add(ev *event.Event, index, at int, turn Turn) bool {
 	mark := len(c.lines)
 	lines, err := c.text.Append(c.lines, ev)
 	if err != nil {
@@ -149,7 +149,7 @@ func (c *cutter) add(ev *event.Event, index, at int, turn Turn) bool {
 }
 
 // fits reports whether the last line may join the open record.
-func (c *cutter) fits(index int, turn Turn) bool {
+func (c *splitter) fits(index int, turn Turn) bool {
 	if c.open.n == 0 || !c.aggregate || c.plan.groupOf[index] != c.group {
 		return false
 	}
@@ -161,14 +161,14 @@ func (c *cutter) fits(index int, turn Turn) bool {
 }
 
 // another reports whether one more record may follow the closed ones, with a line of size bytes.
-func (c *cutter) another(size int, turn Turn) bool {
+func (c *splitter) another(size int, turn Turn) bool {
 	return len(c.records) < min(c.limits.Records, turn.Records) &&
 		c.cost+c.limits.cost(min(c.bound(size), c.limits.Record), maxKey) <= c.limits.Request &&
 		c.bytes+c.guess(size) <= turn.Bytes
 }
 
 // large ends the record that is open with one line that may be too long for it.
-func (c *cutter) large(index, size int) {
+func (c *splitter) large(index, size int) {
 	limit := c.limits.Record - len(c.open.Key)
 	if c.zip != nil {
 		before := len(c.zipped)
@@ -184,12 +184,12 @@ func (c *cutter) large(index, size int) {
 	c.tooLarge(index, fmt.Sprintf("a line of %d bytes: a record holds %d", size, limit))
 }
 
-func (c *cutter) tooLarge(index int, detail string) {
+func (c *splitter) tooLarge(index int, detail string) {
 	c.refused = append(c.refused, outputs.Failure{Index: index, Reason: outputs.ReasonTooLarge, Detail: detail})
 }
 
 // undo takes back the last record, whose data begins at before.
-func (c *cutter) undo(before int) {
+func (c *splitter) undo(before int) {
 	last := len(c.records) - 1
 	n := len(c.zipped) - before
 	c.cost -= c.limits.cost(n, len(c.records[last].Key))
@@ -198,7 +198,7 @@ func (c *cutter) undo(before int) {
 }
 
 // close ends the open record, if there is one, before c.lines[end], which stays for the next.
-func (c *cutter) close(end int) {
+func (c *splitter) close(end int) {
 	if c.open.n == 0 {
 		return
 	}
@@ -219,7 +219,7 @@ func (c *cutter) close(end int) {
 }
 
 // bound returns how large the data of so many bytes of lines can be: gzip has what it can't compress stored.
-func (c *cutter) bound(lines int) int {
+func (c *splitter) bound(lines int) int {
 	if c.zip != nil {
 		return lines + lines>>10 + 64
 	}
@@ -227,7 +227,7 @@ func (c *cutter) bound(lines int) int {
 }
 
 // guess returns how large the data of so many bytes of lines probably is.
-func (c *cutter) guess(lines int) int {
+func (c *splitter) guess(lines int) int {
 	if c.zip != nil {
 		return lines / compressed
 	}
@@ -238,7 +238,7 @@ func (c *cutter) guess(lines int) int {
 const maxKey = 256
 
 // keyOf returns the partition key of a record whose first event is ev.
-func (c *cutter) keyOf(ev *event.Event) string {
+func (c *splitter) keyOf(ev *event.Event) string {
 	if c.key != nil && !c.random {
 		c.scratch = c.key.Append(c.scratch[:0], ev, appendKey)
 		if n := len(c.scratch); n > 0 {

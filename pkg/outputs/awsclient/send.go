@@ -19,7 +19,7 @@ import (
 // delivery is one Send.
 type delivery struct {
 	s      *Streams
-	c      *cutter
+	c      *splitter
 	events []event.Event
 	// name is that of the stream that is sent to.
 	name string
@@ -33,8 +33,8 @@ type delivery struct {
 	// pause is the least that paced events wait.
 	pause time.Duration
 	// wish is the service's, for what failed.
-	wish  time.Duration
-	worst *failure
+	wish     time.Duration
+	dominant *failure
 }
 
 // failure is why events were not delivered.
@@ -110,9 +110,9 @@ func (d *delivery) send(ctx context.Context, name string, order []int32) {
 			continue
 		}
 		ev := &d.events[order[0]]
-		if st.guilty(ev, time.Now()) {
-			guilty := *f
-			guilty.reason, f = outputs.ReasonRejected, &guilty
+		if st.poison(ev, time.Now()) {
+			poison := *f
+			poison.reason, f = outputs.ReasonRejected, &poison
 			d.taken = true
 		}
 		d.fail(order[:1], f)
@@ -272,8 +272,8 @@ func (d *delivery) fail(order []int32, f *failure) {
 
 // note keeps the failure that tells most.
 func (d *delivery) note(f *failure) {
-	if d.worst == nil || severity(f.reason) > severity(d.worst.reason) {
-		d.worst = f
+	if d.dominant == nil || severity(f.reason) > severity(d.dominant.reason) {
+		d.dominant = f
 	}
 }
 
@@ -291,8 +291,8 @@ func (d *delivery) result() error {
 		return nil
 	}
 	e := &outputs.SendError{
-		Reason: d.worst.reason, RetryAfter: max(d.wish, d.pause), Err: &sendError{d.worst.detail, d.worst.err},
-		Remedy: d.worst.remedy,
+		Reason: d.dominant.reason, RetryAfter: max(d.wish, d.pause), Err: &sendError{d.dominant.detail, d.dominant.err},
+		Remedy: d.dominant.remedy,
 	}
 	if d.ended != nil && !d.taken && len(d.failed) == len(d.events) {
 		e.Reason, e.Status = d.ended.reason, d.ended.status
@@ -316,7 +316,7 @@ func (e *sendError) Error() string { return e.text }
 func (e *sendError) Unwrap() error { return e.err }
 
 // contained returns how many events the request's records hold.
-func (c *cutter) contained() (n int) {
+func (c *splitter) contained() (n int) {
 	for i := range c.records {
 		n += c.records[i].n
 	}

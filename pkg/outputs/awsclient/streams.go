@@ -78,10 +78,10 @@ type StreamsOptions struct {
 // Streams delivers events to services that take requests of records: as lines, within the
 // service's limits, at each stream's pace. Safe for concurrent use.
 type Streams struct {
-	o        StreamsOptions
-	fields   map[string]map[string]string
-	cutters  sync.Pool
-	doubtful atomic.Uint64
+	o         StreamsOptions
+	fields    map[string]map[string]string
+	splitters sync.Pool
+	doubtful  atomic.Uint64
 
 	mu      sync.Mutex
 	streams map[string]*stream
@@ -114,9 +114,9 @@ type suspect struct {
 	last  time.Time
 }
 
-// guilty notes that a request with nothing but ev was refused, and reports whether that is ev's fault rather
+// poison notes that a request with nothing but ev was refused, and reports whether that is ev's fault rather
 // than the stream's, which has taken others in between, again and again.
-func (st *stream) guilty(ev *event.Event, now time.Time) bool {
+func (st *stream) poison(ev *event.Event, now time.Time) bool {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	at := place{ev.Chunk.Cluster, ev.Chunk.Seq, ev.Pos}
@@ -145,12 +145,12 @@ func (st *stream) took(now time.Time) {
 // NewStreams returns Streams that have sent nothing yet.
 func NewStreams(o StreamsOptions) *Streams {
 	s := &Streams{o: o, streams: map[string]*stream{}}
-	s.cutters.New = func() any { return s.newCutter() }
+	s.splitters.New = func() any { return s.newSplitter() }
 	return s
 }
 
-func (s *Streams) newCutter() *cutter {
-	c := &cutter{
+func (s *Streams) newSplitter() *splitter {
+	c := &splitter{
 		limits: s.o.Limits, aggregate: s.o.Aggregate, key: s.o.Key, random: s.o.RandomKeys,
 		text: outputs.NewText(s.o.Message, s.o.Fields, s.fields, true), plan: plan{limit: s.o.Limits.Name},
 	}
@@ -236,8 +236,8 @@ func (s *Streams) AppendTarget(dst []byte, ev *event.Event) []byte {
 
 // Send delivers the events of b.
 func (s *Streams) Send(ctx context.Context, b *outputs.Batch) error {
-	c := s.cutters.Get().(*cutter)
-	defer s.cutters.Put(c)
+	c := s.splitters.Get().(*splitter)
+	defer s.splitters.Put(c)
 	group := s.o.Key
 	if !s.o.Aggregate || s.o.RandomKeys {
 		group = nil

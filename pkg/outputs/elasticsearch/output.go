@@ -35,9 +35,9 @@ type Output struct {
 	limit  *pressure.Limit
 	// path is the path of requests, with their query.
 	path string
-	// usual is what an item of a reply begins with, up to its index.
-	usual string
-	slow  *pressure.SlowTargets
+	// okItem is what an item of a reply begins with, up to its index.
+	okItem string
+	slow   *pressure.SlowTargets
 	// aliases is nil where events go to indices and data streams by their own names.
 	aliases *aliases
 	// serverWait is how long a server may wait for what a request needs, such as a shard, before it answers for the
@@ -92,7 +92,7 @@ func New(cfg Config, opts Options) (*Output, error) {
 	o.slow = pressure.NewSlowTargets(cfg.Retry.Max, opts.Now)
 	o.serverWait = serverWait(cfg.Timeout)
 	o.path, o.probePath = bulkPath(&cfg, o.serverWait), bulkPath(&cfg, pressure.ProbeWait)
-	o.usual = bulkreply.UsualItem(o.format.op)
+	o.okItem = bulkreply.OKItem(o.format.op)
 	if cfg.Alias != "" {
 		o.aliases = newAliases(c)
 	}

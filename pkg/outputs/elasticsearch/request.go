@@ -90,7 +90,7 @@ func (o *Output) request(
 	// What matters of it has been read.
 	defer func() { _ = resp.Body.Close() }()
 	r := bulkreply.Reply{
-		Scan: &b.scan, Refusals: o.itemRefusals, Usual: o.usual, First: first,
+		Scan: &b.scan, Refusals: o.itemRefusals, OKItem: o.okItem, First: first,
 		Names: func(item int) string { return b.targets[b.lines[min(from+item, to-1)].target] },
 	}
 	err = r.Parse(resp.Body, to-from)

@@ -122,7 +122,7 @@ func TestRequestFaults(t *testing.T) {
 		{name: "requests of one event", faults: elastictest.Faults{MaxBody: 400}},
 		{name: "requests of a few", faults: elastictest.Faults{MaxPressure: 1000}},
 		{
-			name: "a mistake in all requests", faults: elastictest.Faults{Senseless: true}, want: one(
+			name: "a mistake in all requests", faults: elastictest.Faults{BadRequests: true}, want: one(
 				outputs.ReasonServer,
 			), says: "400 Bad Request: illegal_argument_exception: explicit index in bulk is not allowed",
 		},
@@ -176,10 +176,10 @@ func TestRequestFaults(t *testing.T) {
 }
 
 // A request that the server makes no sense of is made once and marked, for one of its events may be why.
-func TestSenseless(t *testing.T) {
+func TestBadRequests(t *testing.T) {
 	s := elastictest.New(elastictest.Options{})
 	o := newOutput(t, s.Handler(), nil)
-	s.SetFaults(elastictest.Faults{Senseless: true})
+	s.SetFaults(elastictest.Faults{BadRequests: true})
 	se := outputs.AsSendError(o.Send(t.Context(), outputtest.Batch(outputtest.Chunk(1, "a", "t", 5000, 0, 10))))
 	if !se.Suspect || se.Reason.Final() || len(se.Failed) > 0 || s.Counters().Requests != 1 {
 		t.Errorf("suspect %t, %d requests: %v", se.Suspect, s.Counters().Requests, se)
@@ -187,7 +187,7 @@ func TestSenseless(t *testing.T) {
 }
 
 // One event with an id that no request may have must not hold up the others.
-func TestSenselessEvent(t *testing.T) {
+func TestBadRequestOfOneEvent(t *testing.T) {
 	s := elastictest.New(elastictest.Options{})
 	o := newOutput(t, s.Handler(), func(c *Config) { c.ID = "{record.log}" })
 	b := outputtest.Batch(outputtest.Chunk(1, "a", "t", 1, 0, 600), outputtest.Chunk(2, "a", "t", 1, 1, 5),

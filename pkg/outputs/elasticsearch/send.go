@@ -264,7 +264,7 @@ func (s *send) result() error {
 		return nil
 	}
 	slices.SortFunc(s.failed, func(a, b outputs.Failure) int { return cmp.Compare(a.Index, b.Index) })
-	se := &outputs.SendError{Reason: worst(s.failed), Failed: s.failed, Apart: s.apart}
+	se := &outputs.SendError{Reason: dominantReason(s.failed), Failed: s.failed, Apart: s.apart}
 	if !slices.ContainsFunc(s.failed, func(f outputs.Failure) bool { return !f.Untried && !f.Reason.Final() }) {
 		se.RetryAfter = s.holds
 	}
@@ -281,8 +281,8 @@ func (s *send) result() error {
 	return se
 }
 
-// worst returns the reason that the operator should know first.
-func worst(failed []outputs.Failure) outputs.Reason {
+// dominantReason returns the reason that the operator should know first.
+func dominantReason(failed []outputs.Failure) outputs.Reason {
 	order := []outputs.Reason{
 		outputs.ReasonRejected, outputs.ReasonTooLarge, outputs.ReasonTarget, outputs.ReasonNetwork,
 		outputs.ReasonServer,

@@ -88,7 +88,7 @@ func sendError(failed []outputs.Failure, first error) error {
 		se.Err = errors.New(failed[0].Detail)
 		return se
 	}
-	worst := slices.IndexFunc(failed, func(f outputs.Failure) bool { return !f.Reason.Final() })
-	se.Reason, se.Remedy = failed[worst].Reason, failed[worst].Remedy
+	dominant := slices.IndexFunc(failed, func(f outputs.Failure) bool { return !f.Reason.Final() })
+	se.Reason, se.Remedy = failed[dominant].Reason, failed[dominant].Remedy
 	return se
 }

@@ -68,7 +68,7 @@ func (f *flights) forget(key string) {
 func (f *flights) keep(key string, one *flight) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	flying := 0
+	count := 0
 	for key, other := range f.byKey {
 		select {
 		case <-other.landed:
@@ -76,10 +76,10 @@ func (f *flights) keep(key string, one *flight) bool {
 				delete(f.byKey, key)
 			}
 		default:
-			flying++
+			count++
 		}
 	}
-	if flying >= f.most {
+	if count >= f.most {
 		return false
 	}
 	f.byKey[key] = one
@@ -119,12 +119,12 @@ func (o *Output) send(ctx context.Context, m *message, key, chunk string) *fault
 	if len(o.servers.all) == 1 {
 		return o.deliver(ctx, one, m.frame, chunk)
 	}
-	flying, cancel := context.WithTimeout(o.flights.alive, o.timeout)
+	life, cancel := context.WithTimeout(o.flights.alive, o.timeout)
 	detach := context.AfterFunc(ctx, cancel)
 	frame := m.frame
 	o.flights.wait.Go(func() {
 		defer cancel()
-		one.fault = o.deliver(flying, one, frame, chunk)
+		one.fault = o.deliver(life, one, frame, chunk)
 		o.servers.lands(one)
 		close(one.landed)
 	})

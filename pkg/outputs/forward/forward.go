@@ -192,9 +192,9 @@ type sending struct {
 	// next is the first event that no lane has taken.
 	next int
 	// stopped says that no server can be reached: nothing more is tried.
-	stopped *fault
-	failed  []outputs.Failure
-	worst   *fault
+	stopped  *fault
+	failed   []outputs.Failure
+	dominant *fault
 }
 
 // fault is why a message was not delivered.
@@ -250,8 +250,9 @@ func (s *sending) fail(from, to int, f *fault) {
 	if f.unreachable {
 		s.stopped = f
 	}
-	if s.worst == nil || s.worst.inFlight() || f.reason == outputs.ReasonAuth && s.worst.reason != outputs.ReasonAuth {
-		s.worst = f
+	if s.dominant == nil || s.dominant.inFlight() ||
+		f.reason == outputs.ReasonAuth && s.dominant.reason != outputs.ReasonAuth {
+		s.dominant = f
 	}
 }
 
@@ -260,9 +261,9 @@ func (s *sending) result() error {
 	if len(s.failed) == 0 {
 		return nil
 	}
-	se := &outputs.SendError{Reason: s.worst.reason, Err: s.worst.err}
-	flying := func(f outputs.Failure) bool { return f.InFlight }
-	if slices.ContainsFunc(s.failed, flying) {
+	se := &outputs.SendError{Reason: s.dominant.reason, Err: s.dominant.err}
+	inFlight := func(f outputs.Failure) bool { return f.InFlight }
+	if slices.ContainsFunc(s.failed, inFlight) {
 		se.RetryAfter = askEvery
 	}
 	if len(s.failed) < len(s.events) || se.RetryAfter > 0 ||

@@ -28,8 +28,8 @@ type server struct {
 	// fails counts failures in a row; 0: it works.
 	fails int
 	until time.Time
-	// flying counts messages to it that no Send waits for.
-	flying int
+	// inFlight counts messages to it that no Send waits for.
+	inFlight int
 	// probing says that it has failed, and one message tries whether it works again.
 	probing bool
 	// idle has the one that was used last at its end.
@@ -65,8 +65,9 @@ func (s *servers) pick(tried []*server) *server {
 	}
 	if best == nil {
 		for _, c := range s.all {
-			if !slices.Contains(tried, c) && (best == nil || (c.flying == 0) != (best.flying == 0) && c.flying == 0 ||
-				(c.flying == 0) == (best.flying == 0) && c.until.Before(best.until)) {
+			if !slices.Contains(tried, c) && (best == nil ||
+				(c.inFlight == 0) != (best.inFlight == 0) && c.inFlight == 0 ||
+				(c.inFlight == 0) == (best.inFlight == 0) && c.until.Before(best.until)) {
 				best = c
 			}
 		}
@@ -98,7 +99,7 @@ func (s *servers) turn(tried []*server, now time.Time, standby bool) (best *serv
 
 // fit reports whether c may have a message. servers.mu is held.
 func (c *server) fit(now time.Time) bool {
-	return c.flying == 0 && (c.fails == 0 || !c.probing && !now.Before(c.until))
+	return c.inFlight == 0 && (c.fails == 0 || !c.probing && !now.Before(c.until))
 }
 
 // fliesTo notes which server a message goes to now.
@@ -106,8 +107,8 @@ func (s *servers) fliesTo(one *flight, to *server) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if one.handed {
-		one.to.flying--
-		to.flying++
+		one.to.inFlight--
+		to.inFlight++
 	}
 	one.to = to
 }
@@ -121,7 +122,7 @@ func (s *servers) overtake(one *flight) bool {
 		return false
 	}
 	one.handed = true
-	one.to.flying++
+	one.to.inFlight++
 	return true
 }
 
@@ -131,7 +132,7 @@ func (s *servers) lands(one *flight) {
 	defer s.mu.Unlock()
 	if one.handed {
 		one.handed = false
-		one.to.flying--
+		one.to.inFlight--
 	}
 }
 

@@ -22,9 +22,9 @@ const (
 	maxPatience = 10 * time.Second
 	// leaveTime is how long the client may take to let go of records that are given up.
 	leaveTime = 2 * time.Second
-	// maxSenseless is how many requests for a topic may be refused for their content before one is taken: enough to
+	// maxBadRequests is how many requests for a topic may be refused for their content before one is taken: enough to
 	// come down to single events.
-	maxSenseless = 64
+	maxBadRequests = 64
 )
 
 // group is the events of a batch that go to one topic.
@@ -69,29 +69,29 @@ func (o *Output) Send(ctx context.Context, b *outputs.Batch) error {
 		return nil
 	}
 	slices.SortFunc(failed, func(a, b outputs.Failure) int { return a.Index - b.Index })
-	worst := worstOf(failed)
+	dominant := dominantFailure(failed)
 	return &outputs.SendError{
-		Reason: worst.Reason,
+		Reason: dominant.Reason,
 		Failed: failed,
-		Remedy: worst.Remedy,
-		Err:    fmt.Errorf("topic %s: %s", worst.Target, worst.Detail),
+		Remedy: dominant.Remedy,
+		Err:    fmt.Errorf("topic %s: %s", dominant.Target, dominant.Detail),
 	}
 }
 
-// worstOf returns the failure that the operator should know first.
-func worstOf(failed []outputs.Failure) *outputs.Failure {
+// dominantFailure returns the failure that the operator should know first.
+func dominantFailure(failed []outputs.Failure) *outputs.Failure {
 	order := []outputs.Reason{
 		outputs.ReasonRejected, outputs.ReasonTooLarge, outputs.ReasonTarget, outputs.ReasonNetwork,
 		outputs.ReasonServer,
 		outputs.ReasonThrottled, outputs.ReasonAuth,
 	}
-	worst := &failed[0]
+	dominant := &failed[0]
 	for i := range failed {
-		if slices.Index(order, failed[i].Reason) > slices.Index(order, worst.Reason) {
-			worst = &failed[i]
+		if slices.Index(order, failed[i].Reason) > slices.Index(order, dominant.Reason) {
+			dominant = &failed[i]
 		}
 	}
-	return worst
+	return dominant
 }
 
 // render makes the records, by topic. Events that can't be sent are returned.
@@ -308,7 +308,7 @@ func (o *Output) settle(ctx context.Context, g *group, from, to int, errs map[*k
 		case ctx.Err() != nil:
 			// Which of them it is about is not known, and can't be found any more.
 			v.reason = outputs.ReasonServer
-		case v.reason == outputs.ReasonTooLarge || g.tried < maxSenseless:
+		case v.reason == outputs.ReasonTooLarge || g.tried < maxBadRequests:
 			// What is too large comes to an end by itself.
 			if n := len(halves); n > 0 && halves[n-1].to == i {
 				halves[n-1].to++
@@ -368,7 +368,7 @@ func (o *Output) fail(g *group, i int, err error, v verdict) {
 	if f.Detail == "" {
 		f.Detail = outputs.Diagnose(err)
 	}
-	if v.halve && f.Reason == outputs.ReasonRejected && g.tried >= maxSenseless {
+	if v.halve && f.Reason == outputs.ReasonRejected && g.tried >= maxBadRequests {
 		// One after the other: it is the topic.
 		f.Reason = outputs.ReasonTarget
 	}

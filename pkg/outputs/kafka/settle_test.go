@@ -59,13 +59,13 @@ func TestSearchIsBounded(t *testing.T) {
 	o := newOutput(t, c, nil)
 	defer o.Close()
 	g, errs := refusedTogether(t, o, 4, kerr.InvalidRecord)
-	g.tried = maxSenseless
+	g.tried = maxBadRequests
 	o.settle(t.Context(), g, 0, 4, errs)
 	if len(g.failed) != 4 || g.failed[0].Reason != outputs.ReasonTarget {
 		t.Errorf("%+v", g.failed)
 	}
 	g, errs = refusedTogether(t, o, 4, kerr.MessageTooLarge)
-	g.tried = maxSenseless
+	g.tried = maxBadRequests
 	o.settle(t.Context(), g, 0, 4, errs)
 	if len(g.failed) != 0 {
 		t.Errorf("%+v", g.failed)

@@ -90,14 +90,14 @@ func (b *Backlog) back(c *event.Chunk) uint64 {
 	return seq
 }
 
-// Shed destroys the entries of c.
-func (b *Backlog) Shed(c *event.Chunk) {
+// ReleaseEntries destroys the entries of c.
+func (b *Backlog) ReleaseEntries(c *event.Chunk) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if _, ok := b.out[c]; !ok {
 		panic("a chunk was shed that was not out")
 	}
-	b.source.Shed(c)
+	b.source.ReleaseEntries(c)
 }
 
 // SettleParts forgets chunks but for the rests.

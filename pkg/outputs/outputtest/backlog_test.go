@@ -10,7 +10,7 @@ import (
 // A loop that settles a chunk which it does not have ends its test.
 func TestBacklogPanicsAtWhatIsNotOut(t *testing.T) {
 	type settle func(b *Backlog, c *event.Chunk)
-	ways := map[string]settle{"done": (*Backlog).Done, "returned": (*Backlog).Return, "shed": (*Backlog).Shed}
+	ways := map[string]settle{"done": (*Backlog).Done, "returned": (*Backlog).Return, "shed": (*Backlog).ReleaseEntries}
 	for _, first := range []string{"done", "returned"} {
 		for second, again := range ways {
 			t.Run(fmt.Sprint(first, ", then ", second), func(t *testing.T) {

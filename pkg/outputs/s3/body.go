@@ -14,8 +14,8 @@ import (
 // batchLines is how many bytes of JSON are rendered or compressed at once.
 const batchLines = 256 << 10
 
-// workshop is what one Send renders and compresses with.
-type workshop struct {
+// objectBuilder is what one Send renders and compresses with.
+type objectBuilder struct {
 	text *outputs.Text
 	gzip *gzip.Writer
 	zstd *zstd.Encoder
@@ -25,8 +25,8 @@ type workshop struct {
 	ready bytes.Buffer
 }
 
-func newWorkshop(compression string, text *outputs.Text) (*workshop, error) {
-	w := &workshop{text: text}
+func newObjectBuilder(compression string, text *outputs.Text) (*objectBuilder, error) {
+	w := &objectBuilder{text: text}
 	var err error
 	switch compression {
 	case compressionGzip:
@@ -56,7 +56,7 @@ func ext(compression string, raw bool) (ext, mime string) {
 // body renders the events of a target while it is read, so that no more than a part of an object is
 // in memory.
 type body struct {
-	*workshop
+	*objectBuilder
 	events []event.Event
 	chain  []int32
 	next   int32
@@ -70,9 +70,9 @@ type body struct {
 }
 
 // body returns the body of t's object; the one before is not to be read any more.
-func (w *workshop) body(t *target, p *plan, events []event.Event) *body {
+func (w *objectBuilder) body(t *target, p *plan, events []event.Event) *body {
 	w.ready.Reset()
-	b := &body{workshop: w, events: events, chain: p.next, next: t.first}
+	b := &body{objectBuilder: w, events: events, chain: p.next, next: t.first}
 	switch {
 	case w.gzip != nil:
 		w.gzip.Reset(&w.ready)
@@ -139,7 +139,7 @@ func refusal(i int32, err error) outputs.Failure {
 
 // unrenderable returns failures for those of the events skipped because their object is there, that are not
 // in it because they can't be rendered: nothing may be left of what came of them before a crash.
-func (w *workshop) unrenderable(events []event.Event, skip []bool) (refused []outputs.Failure) {
+func (w *objectBuilder) unrenderable(events []event.Event, skip []bool) (refused []outputs.Failure) {
 	for i, skipped := range skip {
 		if !skipped {
 			continue

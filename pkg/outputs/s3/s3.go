@@ -61,7 +61,7 @@ type Output struct {
 	numbers   numbers
 
 	mu   sync.Mutex
-	idle []*workshop
+	idle []*objectBuilder
 	// intents may be nil: not opened yet.
 	intents    *intents
 	notices    []string
@@ -108,7 +108,7 @@ func New(cfg Config, opts Options) (*Output, error) {
 	if err != nil {
 		return nil, fmt.Errorf("output %s: %w", opts.Name, err)
 	}
-	w, err := newWorkshop(cfg.Compression, text)
+	w, err := newObjectBuilder(cfg.Compression, text)
 	if err != nil {
 		return nil, fmt.Errorf("output %s: compression %s: %w", opts.Name, cfg.Compression, err)
 	}
@@ -196,16 +196,16 @@ type result struct {
 	refused []outputs.Failure
 	// failed are to be sent again.
 	failed []outputs.Failure
-	// worst and last are of the objects that failed.
-	worst, last *outputs.SendError
-	retryAfter  time.Duration
+	// dominant and last are of the objects that failed.
+	dominant, last *outputs.SendError
+	retryAfter     time.Duration
 	// down says that no object after this can succeed.
 	down bool
 }
 
 // send uploads the object of t, and adds to r.
 func (o *Output) send(
-	ctx context.Context, w *workshop, t *target, p *plan, events []event.Event, about []*doubt, r *result,
+	ctx context.Context, w *objectBuilder, t *target, p *plan, events []event.Event, about []*doubt, r *result,
 ) {
 	body := w.body(t, p, events)
 	var err error
@@ -237,8 +237,8 @@ func (o *Output) send(
 		r.last = se
 		r.down = ctx.Err() != nil || awsclient.Everywhere(err) || code(err) == "NoSuchBucket"
 		r.retryAfter = max(r.retryAfter, se.RetryAfter)
-		if r.worst == nil || se.Reason == outputs.ReasonAuth {
-			r.worst = se
+		if r.dominant == nil || se.Reason == outputs.ReasonAuth {
+			r.dominant = se
 		}
 	}
 	for e := t.first; e != none; e = p.next[e] {
@@ -274,7 +274,7 @@ func (r *result) err(events int, target string) error {
 	for i := range all {
 		all[i].Target = target
 	}
-	if r.worst == nil {
+	if r.dominant == nil {
 		return &outputs.SendError{Reason: outputs.ReasonRejected, Failed: all, Err: errors.New(all[0].Detail)}
 	}
 	if r.down && len(r.failed) == events {
@@ -282,7 +282,8 @@ func (r *result) err(events int, target string) error {
 		all = nil
 	}
 	return &outputs.SendError{
-		Reason: r.worst.Reason, Status: r.worst.Status, RetryAfter: r.retryAfter, Failed: all, Err: r.worst.Err,
+		Reason: r.dominant.Reason, Status: r.dominant.Status, RetryAfter: r.retryAfter, Failed: all,
+		Err: r.dominant.Err,
 	}
 }
 
@@ -314,8 +315,8 @@ func (o *Output) notice(text string) {
 	}
 }
 
-// take returns a workshop for one Send, which put gives back.
-func (o *Output) take() (*workshop, error) {
+// take returns an objectBuilder for one Send, which put gives back.
+func (o *Output) take() (*objectBuilder, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if n := len(o.idle); n > 0 {
@@ -327,10 +328,10 @@ func (o *Output) take() (*workshop, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newWorkshop(o.cfg.Compression, text)
+	return newObjectBuilder(o.cfg.Compression, text)
 }
 
-func (o *Output) put(w *workshop) {
+func (o *Output) put(w *objectBuilder) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.idle = append(o.idle, w)

@@ -25,7 +25,7 @@ func (f *Offline) Register(fs *pflag.FlagSet) {
 // Set reports whether no server is to be asked.
 func (f *Offline) Set() bool { return f.dir != "" || f.offline }
 
-// Check returns what is wrong with the flags; asks says whether others of them are about a server.
+// Check returns what is wrong with the flags; asks reports whether others of them are about a server.
 func (f *Offline) Check(asks bool) error {
 	switch {
 	case f.dir != "" && f.offline:

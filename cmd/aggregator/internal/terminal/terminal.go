@@ -17,7 +17,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 )
 
-// IsTerminal tells whether a stream of the command is a terminal.
+// IsTerminal reports whether a stream of the command is a terminal.
 func IsTerminal(stream any) bool {
 	f, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))

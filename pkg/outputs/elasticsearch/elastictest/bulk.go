@@ -129,7 +129,7 @@ func (s *Server) refuse(w http.ResponseWriter, b *body, f *Faults) bool {
 			"blocked by: [SERVICE_UNAVAILABLE/1/state not recovered / initialized];")
 	case s.chance(f.TooMany):
 		fail(w, http.StatusTooManyRequests, "es_rejected_execution_exception", "rejected execution of TimedRunnable")
-	case f.Senseless:
+	case f.BadRequests:
 		fail(w, http.StatusBadRequest, "illegal_argument_exception", "explicit index in bulk is not allowed")
 	case s.chance(f.Page):
 		w.Header().Del("X-Elastic-Product")

@@ -42,8 +42,8 @@ type Faults struct {
 	// ResetBefore is the connection is reset in the middle of the body, nothing stored.
 	ResetBefore float64
 	// ResetAfter is the connection is reset where the reply should be, all stored.
-	ResetAfter float64
-	Senseless  bool // 400 for every request, nothing stored, as of a wrong setting
+	ResetAfter  float64
+	BadRequests bool // 400 for every request, nothing stored, as of a wrong setting
 	// Page is a page of HTML with status 200 and nothing stored, as a proxy's login.
 	Page float64
 	// Truncated is the reply ends in its middle, all stored.

@@ -35,12 +35,12 @@ const (
 const FilterPath = "errors,error,status,items.*._index,items.*.status,items.*.error.type,items.*.error.reason," +
 	"items.*.error.caused_by,items.*.failure_store"
 
-// usualRest is what an item of a reply ends with after its index, where the event is stored.
-const usualRest = `","status":201}}`
+// okItemRest is what an item of a reply ends with after its index, where the event is stored.
+const okItemRest = `","status":201}}`
 
-// UsualItem returns what most items of a reply begin with where the request's actions are of the type op. Their
-// index follows, and usualRest.
-func UsualItem(op string) string { return `{"` + op + `":{"_index":"` }
+// OKItem returns what most items of a reply begin with where the request's actions are of the type op. Their
+// index follows, and okItemRest.
+func OKItem(op string) string { return `{"` + op + `":{"_index":"` }
 
 // Cause is an error in Elasticsearch's words.
 type Cause struct {
@@ -69,7 +69,7 @@ func (c *Cause) String() string {
 	return text
 }
 
-// Reply is what a server said to a bulk request. Scan, Refusals, First, Usual and Names are set before Parse, which
+// Reply is what a server said to a bulk request. Scan, Refusals, First, OKItem and Names are set before Parse, which
 // sets the others. Details are kept within bounds, whatever the server says.
 type Reply struct {
 	Items  int
@@ -86,8 +86,8 @@ type Reply struct {
 	Refusals outputs.Refusals
 	// First reports whether an item is for an event's first attempt; nil: none is.
 	First func(item int) bool
-	// Usual is what UsualItem returns.
-	Usual string
+	// OKItem is what OKItem returns.
+	OKItem string
 	// Names returns the target that an item was for; nil: it is not known.
 	Names func(item int) string
 
@@ -176,13 +176,13 @@ func (p *Reply) item() {
 // isUsual reads an item that says that its event is stored, and no more.
 func (p *Reply) isUsual() bool {
 	text := p.Scan.buf[p.Scan.pos:p.Scan.end]
-	if len(text) < len(p.Usual) || string(text[:len(p.Usual)]) != p.Usual {
+	if len(text) < len(p.OKItem) || string(text[:len(p.OKItem)]) != p.OKItem {
 		return false
 	}
-	name := bytes.IndexByte(text[len(p.Usual):min(len(text), len(p.Usual)+maxIndexName)], '"')
-	end := len(p.Usual) + name + len(usualRest)
-	if name < 0 || end > len(text) || string(text[end-len(usualRest):end]) != usualRest ||
-		bytes.IndexByte(text[len(p.Usual):len(p.Usual)+name], '\\') >= 0 {
+	name := bytes.IndexByte(text[len(p.OKItem):min(len(text), len(p.OKItem)+maxIndexName)], '"')
+	end := len(p.OKItem) + name + len(okItemRest)
+	if name < 0 || end > len(text) || string(text[end-len(okItemRest):end]) != okItemRest ||
+		bytes.IndexByte(text[len(p.OKItem):len(p.OKItem)+name], '\\') >= 0 {
 		return false
 	}
 	p.Scan.pos += end

@@ -13,7 +13,7 @@ func BenchmarkReply(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		r.Reset(text)
-		p := Reply{Scan: scan, Usual: UsualItem("create")}
+		p := Reply{Scan: scan, OKItem: OKItem("create")}
 		if err := p.Parse(r, n); err != nil {
 			b.Fatal(err)
 		}
@@ -31,7 +31,7 @@ func TestNoAllocationsPerItem(t *testing.T) {
 	scan, r := new(Scanner), strings.NewReader("")
 	if n := testing.AllocsPerRun(10, func() {
 		r.Reset(text.String())
-		p := Reply{Scan: scan, Usual: UsualItem("create")}
+		p := Reply{Scan: scan, OKItem: OKItem("create")}
 		if err := p.Parse(r, 1000); err != nil || p.Items != 1000 {
 			t.Fatal(err, p.Items)
 		}

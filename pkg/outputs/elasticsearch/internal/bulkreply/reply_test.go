@@ -14,7 +14,7 @@ import (
 )
 
 func parseReply(text io.Reader, n int) (*Reply, error) {
-	p := &Reply{Scan: new(Scanner), Refusals: ItemRefusals(), Usual: UsualItem("create")}
+	p := &Reply{Scan: new(Scanner), Refusals: ItemRefusals(), OKItem: OKItem("create")}
 	return p, p.Parse(text, n)
 }
 
