@@ -54,6 +54,12 @@ func length(t *testing.T, usual time.Duration) time.Duration {
 	return d
 }
 
+// pace is how long agents pause after acks: longer in a long campaign, since Elasticsearch remembers every event.
+func pace(t *testing.T) time.Duration {
+	t.Helper()
+	return max(5*time.Millisecond, length(t, 0)/6000)
+}
+
 // seed is CLUSTER_SEED, or a new one.
 func seed(t *testing.T) uint64 {
 	t.Helper()
@@ -71,7 +77,7 @@ func seed(t *testing.T) uint64 {
 // TestKills kills any server and any aggregator at random, sometimes several at once, and brings them back, or freezes
 // one for a while.
 func TestKills(t *testing.T) {
-	r := newRig(t, options{nodes: 3, pods: 3, agents: 60, seed: seed(t)})
+	r := newRig(t, options{nodes: 3, pods: 3, agents: 60, seed: seed(t), pause: pace(t)})
 	r.send()
 	for end := time.Now().Add(length(t, 20*time.Second)); time.Now().Before(end) && !t.Failed(); {
 		r.step()
@@ -82,7 +88,7 @@ func TestKills(t *testing.T) {
 // TestQuorumLost ends two of three servers for a while: nothing is acknowledged meanwhile, and no memory grows; with
 // one of them back, acks go on.
 func TestQuorumLost(t *testing.T) {
-	r := newRig(t, options{nodes: 3, pods: 3, agents: 30, seed: seed(t)})
+	r := newRig(t, options{nodes: 3, pods: 3, agents: 30, seed: seed(t), pause: pace(t)})
 	r.send()
 	r.progress(200)
 	before := r.memory()
@@ -118,7 +124,7 @@ func TestQuorumLost(t *testing.T) {
 // TestScaling adds and takes away aggregators under load, as an autoscaler does: all is delivered, and none twice. It
 // logs how old the oldest chunk was at most.
 func TestScaling(t *testing.T) {
-	r := newRig(t, options{nodes: 3, pods: 2, agents: 30, seed: seed(t)})
+	r := newRig(t, options{nodes: 3, pods: 2, agents: 30, seed: seed(t), pause: pace(t)})
 	r.send()
 	every := min(20*time.Second, length(t, 16*time.Second)/4)
 	worst := time.Duration(0)

@@ -28,8 +28,9 @@ import (
 type options struct {
 	nodes, pods, agents int
 	seed                uint64
-	events              int    // of a chunk; 0: 20
-	buffer              string // more of buffer.jetstream, each with a comma before it
+	pause               time.Duration // of an agent after each ack
+	events              int           // of a chunk; 0: 20
+	buffer              string        // more of buffer.jetstream, each with a comma before it
 }
 
 // rig is all that a campaign needs.
@@ -216,7 +217,7 @@ func (r *rig) send() {
 			Login:   &client.Login{SharedKey: key, Hostname: "agent"},
 			Address: r.lb.Addr, Events: r.o.events, Padding: 200, Seconds: i%3 == 0, Fluentd: i%2 == 0,
 			Seed:  r.o.seed + uint64(i),
-			OnAck: func(int) { r.chunks.Add(1); pause(ctx, 5*time.Millisecond) },
+			OnAck: func(int) { r.chunks.Add(1); pause(ctx, r.o.pause) },
 		}
 		if i%4 == 1 {
 			a.LoseAcks = 0.02
@@ -368,49 +369,4 @@ func openAccounts(ledger *status.Ledger) (open []string) {
 		}
 	}
 	return open
-}
-
-// most is how many mistakes are told.
-const most = 20
-
-// check holds that each acknowledged event is in Elasticsearch, once.
-func (r *rig) check() {
-	r.t.Helper()
-	type mark struct {
-		Agent string `json:"agent"`
-		N     int    `json:"n"`
-	}
-	ids := map[mark][]string{}
-	for _, d := range r.es.Documents() {
-		var m mark
-		if err := json.Unmarshal(d.Source, &m); err != nil {
-			r.t.Fatal(err)
-		}
-		ids[m] = append(ids[m], d.ID)
-	}
-	wrong, doubled := 0, 0
-	tell := func(format string, args ...any) {
-		r.t.Helper()
-		if wrong++; wrong <= most {
-			r.t.Errorf(format, args...)
-		}
-	}
-	for _, a := range r.agents {
-		for n := range a.Acked() {
-			switch got := ids[mark{a.Name, n}]; {
-			case len(got) == 0:
-				tell("%s: event %d was acknowledged and is not in Elasticsearch", a.Name, n)
-			case len(got) > 1 && a.Seconds && !a.Fluentd:
-				// Nothing but the chunk's id could tell what was sent again to another aggregator, and it may be a
-				// hash of the content.
-				doubled++
-			case len(got) > 1:
-				tell("%s: event %d is in Elasticsearch %d times, as %v", a.Name, n, len(got), got)
-			}
-		}
-	}
-	if wrong > most {
-		r.t.Errorf("and %d more", wrong-most)
-	}
-	r.note("%d events with whole-second times are there twice", doubled)
 }

@@ -160,6 +160,17 @@ func (s *Server) Documents() []Document {
 	return all
 }
 
+// Each calls f with all that is stored, in no order. f may neither keep nor change a document.
+func (s *Server) Each(f func(*Document)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, docs := range s.docs {
+		for _, d := range docs {
+			f(d)
+		}
+	}
+}
+
 // Template returns what was put at path, such as "/_index_template/logs"; nil where nothing was.
 func (s *Server) Template(path string) json.RawMessage {
 	s.mu.Lock()
