@@ -188,6 +188,20 @@ func (w *Window) enter(b *Batch, c *claim) {
 	}
 }
 
+// Take reports whether the window remembers a message under the key whose client may have missed the ack, and forgets
+// it then: another process that shares the queue has the same message, and acks it in this one's place.
+func (w *Window) Take(k Key) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	m := w.messages[k]
+	if m == nil || m.state != Unconfirmed || w.stateOf(m) != Unconfirmed {
+		return false
+	}
+	w.forget(m)
+	m.state = Unknown
+	return true
+}
+
 // Piece names a message of a batch by its place in it.
 type Piece struct {
 	Batch *Batch

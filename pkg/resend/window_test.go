@@ -41,6 +41,44 @@ func store(w *Window, segment uint64, b *Batch) {
 }
 
 // TestJudge is the table of the package's comment.
+// What is unconfirmed is given away once, and what may be confirmed yet, or is, not at all.
+func TestTake(t *testing.T) {
+	now := time.Unix(1000, 0)
+	w := NewWindow(time.Minute, func() time.Time { return now })
+	enter := func(conn uint64) (*Batch, Key) {
+		b, k := &Batch{}, Key{Chunk: [16]byte{byte(conn)}, Events: 1}
+		b.Of(conn)
+		b.Add(k)
+		w.Enter(b)
+		return b, k
+	}
+	stored := func(conn uint64) Key {
+		b, k := enter(conn)
+		w.Stored([]Piece{{b, 0}}, 0, []*Batch{b})
+		return k
+	}
+	_, queued := enter(1)
+	acked, confirmed, unconfirmed, old := stored(2), stored(3), stored(4), stored(5)
+	w.Settle(5, 1, false)
+	now = now.Add(time.Minute)
+	w.Settle(3, 1, true)
+	w.Settle(4, 1, false)
+	for name, tc := range map[string]struct {
+		k    Key
+		want bool
+	}{
+		"queued": {queued, false}, "acked": {acked, false}, "confirmed": {confirmed, false},
+		"unconfirmed": {unconfirmed, true}, "past the window": {old, false}, "unknown": {Key{Events: 9}, false},
+	} {
+		if got := w.Take(tc.k); got != tc.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	if w.Take(unconfirmed) {
+		t.Error("it is given away twice")
+	}
+}
+
 func TestJudge(t *testing.T) {
 	const there, gone = false, true
 	for _, tc := range []struct {

@@ -168,6 +168,52 @@ func TestResendToAnotherPod(t *testing.T) {
 	}
 }
 
+// Whether an id that another chunk may have is a resend's, the pod tells that has the first, as long as it lives.
+func TestResendOfSharedID(t *testing.T) {
+	for name, tc := range map[string]struct {
+		before func(e *engine, a *Queue)
+		want   []bool // duplicate, of each time that it is sent to another pod
+	}{
+		"its client has not confirmed the ack": {func(_ *engine, a *Queue) {
+			a.Gone(1)
+			a.Settle(1, 1, false)
+		}, []bool{true, false}},
+		"its client has":     {func(_ *engine, a *Queue) { a.Settle(1, 1, true) }, []bool{false, false}},
+		"its client may yet": {func(*engine, *Queue) {}, []bool{false, false}},
+		"its pod was killed": {func(_ *engine, a *Queue) { kill(a) }, []bool{false, false}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, e *engine) { //nolint:thelper // the test itself
+				a, b := e.pod("a"), e.pod("b")
+				defer e.close(a)
+				defer e.close(b)
+				m := sent{chunk: "AAAAAAAAAAAAAAAAAAAAAA==", text: "x", conn: 1}
+				if e.send(a, m) {
+					t.Error("the first is a duplicate")
+				}
+				// Time in which they hear of each other.
+				time.Sleep(5 * time.Second)
+				tc.before(e, a)
+				want := []string{"x"}
+				for i, duplicate := range tc.want {
+					m.conn++
+					if got := e.send(b, m); got != duplicate {
+						t.Errorf("time %d: it is a duplicate: %v", i+1, got)
+					}
+					if !duplicate {
+						want = append(want, "x")
+					}
+				}
+				if got := e.drain(b); !slices.Equal(got, want) {
+					t.Errorf("delivered %q, want %q", got, want)
+				}
+				time.Sleep(20 * time.Second)
+				e.balance(b, 0)
+			})
+		})
+	}
+}
+
 // One connection that sends the same id twice means two chunks, whatever is in them.
 func TestSameIDMeansAnotherChunk(t *testing.T) {
 	bubble(t, func(t *testing.T, e *engine) { //nolint:thelper // the test itself

@@ -187,7 +187,8 @@ func (q *Queue) Adopt(ctx context.Context, from [16]byte, chunks []buffer.Handed
 	if err := q.put(ctx, s, false); err != nil {
 		return fmt.Errorf("adopt %d chunks: %w", len(s.messages), err)
 	}
-	q.counted(ctx, s)
+	q.claim(ctx, s.messages)
+	q.counted(s)
 	return q.noteAdoption(ctx, from, last)
 }
 

@@ -156,6 +156,7 @@ func newQueue(cfg buffer.Config, o *Options, packer *chunk.Packer) *Queue {
 	q.resends = resend.NewWindow(cfg.DedupeWindow, q.now)
 	q.init(cfg.Limits(o.OutputLimits, o.ClusterLimits, o.ClusterWhenFull))
 	q.group = members.New(q.name, q.host, q.began)
+	q.group.Give(q.give)
 	return q
 }
 

@@ -45,7 +45,8 @@ func (q *Queue) Requeue(ctx context.Context, items []buffer.RequeueItem) error {
 	if err := q.put(ctx, s, false); err != nil {
 		return fmt.Errorf("store %d dead letters again: %w", len(items), err)
 	}
-	q.counted(ctx, s)
+	q.claim(ctx, s.messages)
+	q.counted(s)
 	var note []byte
 	key := noteRequeued + subject.Token(q.name) + "." + strconv.FormatUint(items[0].ID, 36)
 	q.mu.Lock()

@@ -51,7 +51,8 @@ func (src *source) SettleParts(ctx context.Context, list []buffer.Settlement) er
 		if err := q.put(ctx, s, false); err != nil {
 			return fmt.Errorf("store what is left of %d chunks: %w", len(list), err)
 		}
-		q.counted(ctx, s)
+		q.claim(ctx, s.messages)
+		q.counted(s)
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()

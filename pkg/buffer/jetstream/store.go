@@ -46,15 +46,20 @@ func (b *batch) store(ctx context.Context) error {
 	for _, m := range s.messages {
 		m.Patient = begun.Sub(b.answered) > patientAfter
 	}
-	if err := q.put(ctx, s, true); err != nil {
+	err := q.put(ctx, s, true)
+	if err == nil {
+		for i, m := range s.messages {
+			// What an attempt that failed has stored, nobody has counted.
+			m.Again = m.Again || b.msgs[s.of[i].message].doubt
+		}
+		q.claim(ctx, s.messages)
+		err = b.question(ctx, s)
+	}
+	if err != nil {
 		b.remember()
 		return err
 	}
-	for i, m := range s.messages {
-		// What an attempt that failed has stored, nobody has counted.
-		m.Again = m.Again || b.msgs[s.of[i].message].doubt
-	}
-	q.counted(ctx, s)
+	q.counted(s)
 	if len(s.messages) > 0 {
 		q.latency.Observe(time.Since(begun), 1)
 	}
@@ -212,9 +217,9 @@ func (b *batch) header(m *message, raw, events int, parts []chunk.Part) chunk.He
 	}
 }
 
-// name gives message i the id under which it is stored. Where its events' ids are made of the agent's, the message's is
-// too: whoever else stores it finds that it is there. Else nobody can tell a resend by the agent's id, so the message
-// gets one of its own, but where it may have been stored here, under an id that is known.
+// name gives message i the id under which it is stored, which is made of the agent's: whoever else stores it finds that
+// it is there. Where its events' ids are not, as another chunk may have the same id, that it is there is a question: see
+// question. Where this process knows that it is another one, it gets an id of its own.
 func (b *batch) name(i int) {
 	m, q := &b.msgs[i], b.q
 	if m.Chunk == "" {
@@ -226,10 +231,12 @@ func (b *batch) name(i int) {
 	switch m.doubt = ok && q.now().Before(d.until); {
 	case m.doubt:
 		m.id = d.id
-	case m.own && !b.resends.Another(i):
+	case b.resends.Another(i), !m.own && q.cfg.DedupeWindow == 0:
+		m.id = q.freshID()
+	case m.own:
 		m.id = "c-" + sealing.EncodeKey(m.key) + "-" + strconv.Itoa(m.events)
 	default:
-		m.id = q.freshID()
+		m.id = "w-" + sealing.EncodeKey(m.key) + "-" + strconv.Itoa(m.events)
 	}
 }
 
@@ -345,8 +352,7 @@ func (q *Queue) put(ctx context.Context, s *sealed, wait bool) error {
 }
 
 // counted counts what of s was not there before.
-func (q *Queue) counted(ctx context.Context, s *sealed) {
-	q.claim(ctx, s.messages)
+func (q *Queue) counted(s *sealed) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for i, m := range s.messages {
@@ -357,35 +363,6 @@ func (q *Queue) counted(ctx context.Context, s *sealed) {
 			}
 			q.offer(o.place)
 		}
-	}
-}
-
-// claim finds out which of the messages that were sent more than once, and there before, this process has stored
-// itself: another one may have got the same from an agent meanwhile. Those that the stream does not have any more are
-// taken for the other one's: what nobody has counted is found, see package account, and what two have is missing.
-func (q *Queue) claim(ctx context.Context, messages []*publish.Message) {
-	var doubtful []*publish.Message
-	for _, m := range messages {
-		if m.Duplicate && m.Again {
-			doubtful = append(doubtful, m)
-		}
-	}
-	if len(doubtful) == 0 {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, requestWithin)
-	defer cancel()
-	stream, err := q.js.Stream(ctx, q.chunks())
-	if err != nil {
-		return
-	}
-	for _, m := range doubtful {
-		first, err := stream.GetMsg(ctx, m.Seq)
-		if err != nil {
-			continue
-		}
-		h, err := chunk.DecodeHeader(first.Data, nil)
-		m.Duplicate = err != nil || h.Salt != q.salt()
 	}
 }
 

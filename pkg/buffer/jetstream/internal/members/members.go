@@ -94,6 +94,7 @@ type Group struct {
 	baseOf   ledger.Table
 	revision uint64
 	answerer func([]byte) []byte
+	giver    func([]byte) bool
 	unshared bool // mine.State was not told yet
 	// told is the number in the bucket of what this process has told last, and echoed that of what has come back.
 	told, echoed uint64
@@ -114,35 +115,6 @@ func (g *Group) SetBucket(kv jetstream.KeyValue) {
 	defer g.memberMu.Unlock()
 	g.kv = kv
 }
-
-// Connect makes the others' questions heard.
-func (g *Group) Connect(nc *nats.Conn, stream string) error {
-	g.nats, g.root = nc, stream+".group."
-	_, err := nc.Subscribe(g.root+"ask", func(m *nats.Msg) {
-		if m.Header.Get(headerName) == g.self {
-			return
-		}
-		g.memberMu.Lock()
-		f := g.answerer
-		g.memberMu.Unlock()
-		var data []byte
-		if f != nil {
-			data = f(m.Data)
-		}
-		answer := nats.NewMsg(m.Reply)
-		answer.Header.Set(headerName, g.self)
-		answer.Data = data
-		// Who asks waits for it no longer than it likes.
-		_ = nc.PublishMsg(answer)
-	})
-	if err != nil {
-		return fmt.Errorf("listen to the group: %w", err)
-	}
-	return nil
-}
-
-// headerName is the header with the name of who speaks.
-const headerName = "Aggregator"
 
 // Self implements buffer.Group.
 func (g *Group) Self() string { return g.self }
@@ -179,64 +151,6 @@ func (g *Group) Peers() []buffer.Peer {
 }
 
 func (m *member) alive(now time.Time) bool { return !m.Ended && now.Sub(m.seen) < silentAfter }
-
-// Ask implements buffer.Group.
-func (g *Group) Ask(ctx context.Context, request []byte) (answers []buffer.Answer) {
-	want := 0
-	for _, p := range g.Peers() {
-		if p.Alive && p.Name != g.self {
-			want++
-		}
-	}
-	if want == 0 {
-		return nil
-	}
-	inbox := g.nats.NewInbox()
-	sub, err := g.nats.SubscribeSync(inbox)
-	if err != nil {
-		return nil
-	}
-	// A connection that is closed has none.
-	defer func() { _ = sub.Unsubscribe() }()
-	m := nats.NewMsg(g.root + "ask")
-	m.Reply, m.Data = inbox, request
-	m.Header.Set(headerName, g.self)
-	if g.nats.PublishMsg(m) != nil {
-		return nil
-	}
-	for len(answers) < want {
-		m, err := sub.NextMsgWithContext(ctx)
-		if err != nil || m.Header.Get(headerName) == "" {
-			break
-		}
-		answers = append(answers, buffer.Answer{Name: m.Header.Get(headerName), Data: m.Data})
-	}
-	slices.SortFunc(answers, func(a, b buffer.Answer) int { return strings.Compare(a.Name, b.Name) })
-	return answers
-}
-
-// Answer implements buffer.Group.
-func (g *Group) Answer(f func([]byte) []byte) {
-	g.memberMu.Lock()
-	defer g.memberMu.Unlock()
-	g.answerer = f
-}
-
-// Tell implements buffer.Group.
-func (g *Group) Tell(topic string, data []byte) {
-	// It may be lost in any case.
-	_ = g.nats.Publish(g.root+"told."+subject.Token(topic), data)
-}
-
-// Listen implements buffer.Group.
-func (g *Group) Listen(topic string, f func([]byte)) (stop func(), err error) {
-	sub, err := g.nats.Subscribe(g.root+"told."+subject.Token(topic), func(m *nats.Msg) { f(m.Data) })
-	if err != nil {
-		return nil, fmt.Errorf("listen to the group about %s: %w", topic, err)
-	}
-	// A connection that is closed has none.
-	return func() { _ = sub.Unsubscribe() }, nil
-}
 
 // Heard takes in an entry of the bucket, and reports whether what was counted has changed.
 func (g *Group) Heard(e jetstream.KeyValueEntry) bool {
