@@ -55,8 +55,8 @@
 // # Where several processes share a queue
 //
 // Each has a window of its own. Where the queue says that it has a message's id from another process, the others are
-// asked ([Window.Take]): one that has it unconfirmed gives it away, and it is a duplicate here, whose own ack counts from
-// then on. Where nobody has it, since its process was killed or its client may be there yet, it is another chunk.
+// asked ([Window.Take]): one that has it unconfirmed gives it away, and it is a duplicate here, whose own ack counts
+// from then on. Where nobody has it, since its process was killed or its client may be there yet, it is another chunk.
 //
 // # After a crash
 //

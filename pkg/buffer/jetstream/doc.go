@@ -22,8 +22,8 @@
 // To the same process: package resend tells. To another one: a message's id is made of cluster, tag, the agent's chunk
 // id, the number of events and which of them the piece has, and the stream remembers ids for its window. That holds
 // only where entries' times have nanoseconds, or the id's form tells that it is no hash of the content, as fluentd's
-// does; of others, whose id the stream has, the group is asked: where a process has it unconfirmed, see package resend, it
-// is the same, else it is stored again. The same goes where this process knows that the id is another message's.
+// does; of others, whose id the stream has, the group is asked: where a process has it unconfirmed, see package resend,
+// it is the same, else it is stored again. The same goes where this process knows that the id is another message's.
 //
 // # What is handed out
 //

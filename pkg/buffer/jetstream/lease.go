@@ -265,6 +265,8 @@ func (q *Queue) giveUp() {
 		return
 	}
 	q.acks.AwaitConfirmed(requestWithin)
+	q.giveBackAll()
+	q.endRequests()
 	// What is on its way must arrive, so that it is given back too.
 	gone := make(chan struct{})
 	q.inbox.SetClosedHandler(func(string) { close(gone) })
@@ -276,10 +278,18 @@ func (q *Queue) giveUp() {
 		}
 		t.Stop()
 	}
+	q.giveBackAll()
+	// If it does not arrive, the leases run out.
+	_ = q.nc().FlushTimeout(requestWithin)
+}
+
+// giveBackAll gives what is here to others.
+func (q *Queue) giveBackAll() {
 	q.mu.Lock()
 	for _, src := range q.sources {
-		for _, l := range src.out {
+		for c, l := range src.out {
 			q.acks.Send(l.reply, acks.Nak)
+			delete(src.out, c)
 		}
 		for _, p := range src.partitions {
 			p.giveBack()
@@ -287,6 +297,31 @@ func (q *Queue) giveUp() {
 	}
 	q.mu.Unlock()
 	q.acks.Flush()
-	// If it does not arrive, the leases run out.
-	_ = q.nc().FlushTimeout(requestWithin)
+}
+
+// endRequests waits until the servers have met what they are asked for, or it has run out, and gives back what comes:
+// what they sent to nobody would wait for the lease's end.
+func (q *Queue) endRequests() {
+	tick := time.NewTicker(pollRequests)
+	defer tick.Stop()
+	for end := time.Now().Add(fetchFor + fetchBeat); q.pulling() && time.Now().Before(end); q.acks.Flush() {
+		<-tick.C
+	}
+}
+
+// pollRequests is how often it is looked whether requests are met.
+const pollRequests = 20 * time.Millisecond
+
+// pulling reports whether the servers have a request.
+func (q *Queue) pulling() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, src := range q.sources {
+		for _, p := range src.partitions {
+			if p.pulling {
+				return true
+			}
+		}
+	}
+	return false
 }

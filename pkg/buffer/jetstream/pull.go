@@ -22,11 +22,11 @@ const (
 	fetchBytes  = 1 << 20
 	fetchChunks = 1024
 	lowWater    = fetchBytes / 2
-	// fetchFor is how long the servers keep a request that they have nothing for.
-	fetchFor = 30 * time.Second
+	// fetchFor is how long the servers keep a request that they have not met: as long a process takes at most to end.
+	fetchFor = 3 * time.Second
 	// fetchBeat is how often they say that they still have it, and lostAfter how long after the last such word it
 	// counts as lost.
-	fetchBeat = 2 * time.Second
+	fetchBeat = time.Second
 	lostAfter = 5 * time.Second
 	// consumerFor is how long the servers keep a consumer that nobody uses. Nothing is lost with it: see the package's
 	// comment.

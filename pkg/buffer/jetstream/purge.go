@@ -52,9 +52,10 @@ func (q *Queue) purgePlace(place subject.Place) (gone buffer.Count, err error) {
 	if err != nil {
 		return gone, fmt.Errorf("purge %s: %w", of, err)
 	}
-	elsewhere, upTo := int64(0), stream.CachedInfo().State.LastSeq
+	// What is finished here may count as handed out yet.
+	elsewhere, upTo := -q.acks.Unconfirmed(durable(of)), stream.CachedInfo().State.LastSeq
 	if c, err := stream.Consumer(ctx, durable(of)); err == nil {
-		elsewhere = int64(c.CachedInfo().NumAckPending)
+		elsewhere += int64(c.CachedInfo().NumAckPending)
 	} else if !errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return gone, fmt.Errorf("purge %s: %w", of, err)
 	}

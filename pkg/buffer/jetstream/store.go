@@ -218,8 +218,8 @@ func (b *batch) header(m *message, raw, events int, parts []chunk.Part) chunk.He
 }
 
 // name gives message i the id under which it is stored, which is made of the agent's: whoever else stores it finds that
-// it is there. Where its events' ids are not, as another chunk may have the same id, that it is there is a question: see
-// question. Where this process knows that it is another one, it gets an id of its own.
+// it is there. Where its events' ids are not, as another chunk may have the same id, that it is there is a question:
+// see question. Where this process knows that it is another one, it gets an id of its own.
 func (b *batch) name(i int) {
 	m, q := &b.msgs[i], b.q
 	if m.Chunk == "" {

@@ -5,6 +5,7 @@ package acks
 import (
 	"context"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -112,6 +113,18 @@ func (s *Sender) confirmed(token string) {
 		close(s.allConfirmed)
 		s.allConfirmed = nil
 	}
+}
+
+// Unconfirmed returns of how many messages of a consumer the servers have not confirmed that they are finished.
+func (s *Sender) Unconfirmed(consumer string) (n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, u := range s.waiting {
+		if strings.Contains(u.subject, "."+consumer+".") {
+			n++
+		}
+	}
+	return n
 }
 
 // Insist says again what was not confirmed for a quarter of what the servers wait.

@@ -75,6 +75,20 @@ func TestInsistEnds(t *testing.T) {
 	})
 }
 
+// What is not confirmed is counted by consumer.
+func TestUnconfirmed(t *testing.T) {
+	s := New((&server{}).publish, "inbox.", wait)
+	for _, reply := range []string{"$JS.ACK.S.c1.1.5.5.0.0", "$JS.ACK.S.c1.1.6.6.0.0", "$JS.ACK.S.c2.1.7.7.0.0"} {
+		s.Send(reply, Ack)
+	}
+	s.Send("$JS.ACK.S.c1.1.8.8.0.0", Progress)
+	for consumer, want := range map[string]int64{"c1": 2, "c2": 1, "c": 0} {
+		if got := s.Unconfirmed(consumer); got != want {
+			t.Errorf("%d of %s are not confirmed, want %d", got, consumer, want)
+		}
+	}
+}
+
 func TestAwaitConfirmed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := &server{}

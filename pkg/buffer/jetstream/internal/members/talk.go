@@ -117,7 +117,11 @@ func (g *Group) ask(ctx context.Context, topic string, request []byte, f func(bu
 	}
 	for range want {
 		m, err := sub.NextMsgWithContext(ctx)
-		if err != nil || m.Header.Get(headerName) == "" || !f(buffer.Answer{Name: m.Header.Get(headerName), Data: m.Data}) {
+		if err != nil {
+			return
+		}
+		a := buffer.Answer{Name: m.Header.Get(headerName), Data: m.Data}
+		if a.Name == "" || !f(a) {
 			return
 		}
 	}
