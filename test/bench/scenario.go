@@ -4,15 +4,19 @@ package main
 type scenario struct {
 	name string
 	// send is flags of aggregator send.
-	send    []string
-	part    int    // of the events asked for, in percent: slow forms need fewer
-	filters string // settings of the filters and routes; "": none
-	share   bool   // print what is kept of the rates of the scenario before, which has no filters
+	send []string
+	// part is of the events asked for, in percent: slow forms need fewer.
+	part int
+	// filters are settings of the filters and routes; "": none.
+	filters string
+	// share has printed what is kept of the rates of the scenario before, which has no filters.
+	share bool
 	// sink is what runs beside it, see sinks; "": nothing.
 	sink string
 	// output is its settings, with the sink's URL for SINK; "": a file.
 	output string
-	tls    bool // the listener has a certificate
+	// tls: the listener has a certificate.
+	tls bool
 	// replicated: the queue is a stream on three NATS servers beside it.
 	replicated bool
 }
