@@ -100,7 +100,8 @@ type Model struct {
 	rows  int
 
 	state State
-	known bool // state is the server's
+	// known: state is the server's.
+	known bool
 	// trouble is why the server could not be asked; nil where it was.
 	trouble error
 	lost    time.Time

@@ -11,7 +11,8 @@ import (
 const (
 	maxWrong   = 20
 	wrongEvery = 3 * time.Second
-	maxSources = 4096 // remembered at most
+	// maxSources is how many are remembered at most.
+	maxSources = 4096
 )
 
 // attempts slows those who guess credentials. Safe for concurrent use.
@@ -40,7 +41,8 @@ func (a *attempts) wrong(source netip.Prefix) {
 				delete(a.until, s)
 			}
 		}
-		if len(a.until) >= maxSources { // so many sources guess in vain whatever is forgotten
+		// So many sources guess in vain, whatever is forgotten.
+		if len(a.until) >= maxSources {
 			clear(a.until)
 		}
 	}

@@ -18,7 +18,8 @@ const (
 type limitedListener struct {
 	net.Listener
 	total, perSource int
-	refused          func(source netip.Prefix) // is told of each; must not block
+	// refused is told of each, and must not block.
+	refused func(source netip.Prefix)
 
 	mu       sync.Mutex
 	open     int

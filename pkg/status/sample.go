@@ -10,7 +10,8 @@ import (
 
 const (
 	sampleEvery = time.Second
-	sampleCount = 11 // so that a rate is the average of ten seconds
+	// sampleCount makes a rate the average of ten seconds.
+	sampleCount = 11
 )
 
 // samples are the snapshots of the last seconds, oldest first: rates are made from them.

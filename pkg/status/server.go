@@ -100,7 +100,8 @@ type Server struct {
 	ending chan struct{}
 	// tracing is held while an event is looked for.
 	tracing sync.Mutex
-	end     func() // closes ending
+	// end closes ending.
+	end func()
 	// complaints is that of what clients do wrong.
 	complaints *logevery.Limit
 }
@@ -127,7 +128,8 @@ func New(o Options) *Server {
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          log.New(newLogWriter(o.Log), "", 0),
 	}
-	s.http.RegisterOnShutdown(s.live.Close) // else it would wait for pages, which stay
+	// Otherwise it would wait for pages, which stay.
+	s.http.RegisterOnShutdown(s.live.Close)
 	return s
 }
 
@@ -187,7 +189,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	if err != nil {
 		err = errors.Join(err, s.http.Close())
 	}
-	if cerr := s.listener.Close(); cerr != nil && !errors.Is(cerr, net.ErrClosed) { // where Run was not called
+	// It is open still where Run was not called.
+	if cerr := s.listener.Close(); cerr != nil && !errors.Is(cerr, net.ErrClosed) {
 		err = errors.Join(err, cerr)
 	}
 	if err != nil {

@@ -27,7 +27,7 @@ func (s *Server) steerTarget(w http.ResponseWriter, r *http.Request) {
 	if sure, _ := strconv.ParseBool(query.Get("all")); what == "purge" && !sure {
 		w.WriteHeader(http.StatusBadRequest)
 		_, _ = io.WriteString(w, "a purge deletes all that waits for the target, and nobody gets it back: "+
-			"say that it is meant, with all=true\n") // the client is gone; nothing to do
+			"say that it is meant, with all=true\n")
 		return
 	}
 	text, err := s.options.SteerTarget(r.Context(), r.PathValue("name"), what, query.Get("target"), query.Get("to"))
@@ -35,5 +35,6 @@ func (s *Server) steerTarget(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusUnprocessableEntity)
 		text = strings.Join(reasons(err), "\n")
 	}
-	_, _ = io.WriteString(w, text+"\n") // as above
+	// The client is gone; nothing to do.
+	_, _ = io.WriteString(w, text+"\n")
 }

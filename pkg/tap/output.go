@@ -53,7 +53,8 @@ func (o *Output) Taken(route string, e *filter.Event) delivery.Track {
 		v.Follow(t.key, t.track)
 	}
 	if t == nil {
-		return nil // not a track that is nil
+		// Not a track that is nil.
+		return nil
 	}
 	return t
 }

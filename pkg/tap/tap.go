@@ -26,8 +26,9 @@ func (s *sink) NewBatch(conn uint64) ingest.Batch {
 // batch is one whose entries are looked at as they are added.
 type batch struct {
 	ingest.Batch
-	hub          *tail.Hub
-	cluster, tag string // of the message begun last, while somebody looks
+	hub *tail.Hub
+	// cluster and tag are those of the message begun last, while somebody looks.
+	cluster, tag string
 }
 
 func (b *batch) Begin(cluster, tag, chunk string) {

@@ -80,7 +80,8 @@ type Ledger struct {
 type entry struct {
 	part                 event.Part
 	output, cluster, tag unique.Handle[string]
-	at                   int64 // ns since 1970
+	// at counts nanoseconds since 1970.
+	at int64
 }
 
 // NewLedger returns a Ledger of as many events, or a few more.

@@ -38,8 +38,9 @@ const NoOutput = "-"
 type DeadFilter struct {
 	Output, Cluster, Reason string
 	// Tag is a pattern, as in routes.
-	Tag                  string
-	OlderThan, NewerThan time.Duration // since they were refused; 0: any
+	Tag string
+	// OlderThan and NewerThan are since they were refused; 0: any.
+	OlderThan, NewerThan time.Duration
 	IDs                  []uint64
 	All                  bool
 }
@@ -88,9 +89,11 @@ type DeadPage struct {
 	// After is the last number of the part before; 0: this is the first.
 	After uint64
 	// Limit counts letters at most; a part may be shorter where they are large.
-	Limit   int
-	Newest  bool // the newest come first
-	Records bool // with Record, Records or Raw
+	Limit int
+	// Newest: the newest come first.
+	Newest bool
+	// Records: with Record, Records or Raw.
+	Records bool
 }
 
 // MaxDeadLimit bounds DeadPage.Limit.
@@ -167,10 +170,12 @@ type DeadCount struct {
 
 // DeadResult is what a retry or a purge has done so far.
 type DeadResult struct {
-	Letters int64            `json:"letters"`
-	Events  int64            `json:"events"`
-	Skipped map[string]int64 `json:"skipped,omitempty"` // letters that stayed, by reason, which says what to do
-	Why     string           `json:"why,omitempty"`     // no letter was there to be sent again
+	Letters int64 `json:"letters"`
+	Events  int64 `json:"events"`
+	// Skipped are letters that stayed, by reason, which says what to do.
+	Skipped map[string]int64 `json:"skipped,omitempty"`
+	// Why is why no letter was there to be sent again.
+	Why string `json:"why,omitempty"`
 }
 
 // DeadStep is a line of the reply to a retry or a purge: one after each portion, and a last one that is done or has the

@@ -21,8 +21,9 @@ type Queue struct {
 
 // OutputQueue is what is pending for one output.
 type OutputQueue struct {
-	Output   string         `json:"output"`
-	State    string         `json:"state"` // "offline" where no server runs
+	Output string `json:"output"`
+	// State is "offline" where no server runs.
+	State    string         `json:"state"`
 	Clusters []ClusterQueue `json:"clusters"`
 	Pending
 }
@@ -36,10 +37,11 @@ type ClusterQueue struct {
 // Pending is what waits, and how fast that goes. Rates are events per second, the average of the last ten seconds; 0
 // where no server runs.
 type Pending struct {
-	Events    int64   `json:"events"`
-	Chunks    int64   `json:"chunks"`
-	Bytes     int64   `json:"bytes"`
-	Oldest    float64 `json:"oldest_seconds"` // age of the oldest chunk; 0: none
+	Events int64 `json:"events"`
+	Chunks int64 `json:"chunks"`
+	Bytes  int64 `json:"bytes"`
+	// Oldest is the age of the oldest chunk; 0: there is none.
+	Oldest    float64 `json:"oldest_seconds"`
 	Delivered float64 `json:"delivered_per_second"`
 	Queued    float64 `json:"queued_per_second"`
 	// Done is in how many seconds nothing is pending if it goes on like this; nil: never, or that can't be told.
@@ -75,9 +77,11 @@ type Severity string
 
 // The severities, the worst first.
 const (
-	Critical Severity = "critical" // events can't come in, or can't get out
-	Warning  Severity = "warning"  // somebody should look, events flow
-	OK       Severity = "ok"
+	// Critical: events can't come in, or can't get out.
+	Critical Severity = "critical"
+	// Warning: somebody should look; events flow.
+	Warning Severity = "warning"
+	OK      Severity = "ok"
 )
 
 // Verdict answers whether all is well: the command status, and a part of GET /status.
@@ -93,13 +97,15 @@ type Verdict struct {
 // Finding is something that is not as it should be.
 type Finding struct {
 	Severity Severity `json:"severity"`
-	Subject  string   `json:"subject"` // "output es", "queue"
+	// Subject is as in "output es" and "queue".
+	Subject string `json:"subject"`
 	// Row is where the page shows it: "output/es", "cluster/seoul", "queue".
 	Row    string    `json:"row"`
 	Text   string    `json:"text"`
 	Since  time.Time `json:"since,omitzero"`
 	Remedy string    `json:"remedy,omitempty"`
-	Whose  []string  `json:"whose,omitempty"` // clusters whose events it concerns, those with the most first
+	// Whose are clusters whose events it concerns, those with the most first.
+	Whose []string `json:"whose,omitempty"`
 	// Waiting is how many events wait because of it.
 	Waiting uint64 `json:"waiting_events,omitzero"`
 	// Alert is the alert that goes by the same figures.

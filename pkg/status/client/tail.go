@@ -39,7 +39,8 @@ type TailEvent struct {
 
 	// Of one that was sent: where it went, and what the destination answered.
 	Target string `json:"target,omitempty"`
-	Answer string `json:"answer,omitempty"` // "delivered", or the reason why it was not
+	// Answer is "delivered", or the reason why it was not.
+	Answer string `json:"answer,omitempty"`
 	// Status is the destination's.
 	Status int `json:"status,omitempty"`
 	// Kind is that of the refusal, in the destination's terms.
@@ -51,12 +52,17 @@ type TailEvent struct {
 
 // Results of an event that is on its way to an output.
 const (
-	TailDelivered  = "delivered"
-	TailRetry      = "retry"       // it is sent again
-	TailWaits      = "waits"       // aside, for its target
-	TailDropped    = "dropped"     // by a step, or by on_reject
-	TailDeadLetter = "dead_letter" // refused for good
-	TailJoined     = "joined"      // it is a part of another event
+	TailDelivered = "delivered"
+	// TailRetry: it is sent again.
+	TailRetry = "retry"
+	// TailWaits: it waits aside, for its target.
+	TailWaits = "waits"
+	// TailDropped: by a step, or by on_reject.
+	TailDropped = "dropped"
+	// TailDeadLetter: it was refused for good.
+	TailDeadLetter = "dead_letter"
+	// TailJoined: it is a part of another event.
+	TailJoined = "joined"
 )
 
 // TailArrival says in TailEvent.At that an event was received.

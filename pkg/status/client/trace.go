@@ -7,8 +7,9 @@ import (
 
 // Trace says where an event is: GET /trace?id=ID, and the command trace.
 type Trace struct {
-	ID     string       `json:"id"`
-	Places []TracePlace `json:"places"` // none: it is not known here
+	ID string `json:"id"`
+	// Places are none where it is not known here.
+	Places []TracePlace `json:"places"`
 	// Unread says that the queue or the dead letters could not be looked through to the end, "" where they were.
 	Unread string `json:"unread,omitempty"`
 }
@@ -32,10 +33,14 @@ type TracePlace struct {
 
 // States of an event.
 const (
-	TracePending = "pending" // it waits for its output, or is under way
-	TraceWaiting = "waiting" // it waits aside until its target takes events again
-	TraceDead    = "dead"    // it is a dead letter
-	TraceSettled = "settled" // its output is done with it: it was delivered or dropped, or became a dead letter
+	// TracePending: it waits for its output, or is under way.
+	TracePending = "pending"
+	// TraceWaiting: it waits aside until its target takes events again.
+	TraceWaiting = "waiting"
+	// TraceDead: it is a dead letter.
+	TraceDead = "dead"
+	// TraceSettled: its output is done with it: it was delivered or dropped, or became a dead letter.
+	TraceSettled = "settled"
 )
 
 // ErrTraceRequest is wrapped where what was asked for is no event's id.

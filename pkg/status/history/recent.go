@@ -12,7 +12,8 @@ import (
 
 const (
 	markEvery = time.Minute
-	maxMarks  = 61 // so that an hour lies between the first and the last
+	// maxMarks has an hour lie between the first and the last.
+	maxMarks = 61
 
 	tenMinutes = 10 * time.Minute
 	quarter    = 15 * time.Minute

@@ -19,9 +19,10 @@ type family struct {
 	name, help string
 	labels     []string
 	// When a counter began; nil: when the program started.
-	began     func(s *snapshot.Snapshot, labels []string) time.Time
-	counter   func(s *snapshot.Snapshot, add func(value uint64, labels ...string))
-	seconds   func(s *snapshot.Snapshot, add func(value float64, labels ...string)) // a counter of time
+	began   func(s *snapshot.Snapshot, labels []string) time.Time
+	counter func(s *snapshot.Snapshot, add func(value uint64, labels ...string))
+	// seconds is a counter of time.
+	seconds   func(s *snapshot.Snapshot, add func(value float64, labels ...string))
 	gauge     func(s *snapshot.Snapshot, add func(value float64, labels ...string))
 	histogram func(s *snapshot.Snapshot, add func(value metric.Snapshot, labels ...string))
 }
@@ -63,7 +64,8 @@ type goCollector struct{ prometheus.Collector }
 
 func newGoCollector() prometheus.Collector {
 	return collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(collectors.GoRuntimeMetricsRule{
-		Matcher: regexp.MustCompile("^/gc/heap/allocs:bytes$"), // go_gc_heap_allocs_bytes_total
+		// That is go_gc_heap_allocs_bytes_total.
+		Matcher: regexp.MustCompile("^/gc/heap/allocs:bytes$"),
 	}))
 }
 

@@ -12,7 +12,8 @@ import (
 // bothHistograms is a histogram in both forms: Prometheus takes the native one where it asks for protobuf, and anybody
 // else the buckets.
 type bothHistograms struct {
-	prometheus.Metric // the native one
+	// It is the native one.
+	prometheus.Metric
 
 	classic prometheus.Metric
 	// began says that it is known when it began.

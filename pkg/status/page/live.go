@@ -29,9 +29,12 @@ const (
 
 // You is what a page may do and show, by who looks at it.
 type You struct {
-	Steer   bool `json:"steer"`   // may change things, and see records
-	Words   bool `json:"words"`   // may see destinations' own words
-	CanSign bool `json:"sign_in"` // may show credentials: there are some
+	// Steer: it may change things, and see records.
+	Steer bool `json:"steer"`
+	// Words: it may see destinations' own words.
+	Words bool `json:"words"`
+	// CanSign: it may show credentials, since there are some.
+	CanSign bool `json:"sign_in"`
 }
 
 // Live keeps pages up to date. Set Series before it is used. Safe for concurrent use.
@@ -261,9 +264,11 @@ func (l *Live) Serve(w http.ResponseWriter, r *http.Request, you You, hash strin
 	// The request was read; a writer that has no deadlines needs none.
 	_ = out.SetReadDeadline(time.Time{})
 	write := func(text []byte) bool {
-		_ = out.SetWriteDeadline(time.Now().Add(patience)) // as above
+		// As above.
+		_ = out.SetWriteDeadline(time.Now().Add(patience))
 		_, err := w.Write(text)
-		return err == nil && out.Flush() == nil // else the page has left
+		// Otherwise the page has left.
+		return err == nil && out.Flush() == nil
 	}
 	// The first is there already.
 	for text := append(hello, <-p.messages...); write(text); {

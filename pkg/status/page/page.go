@@ -78,5 +78,6 @@ func (p *Page) File(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", kinds()[path.Ext(name)])
-	_, _ = w.Write(text) // as above
+	// As above.
+	_, _ = w.Write(text)
 }

@@ -99,21 +99,24 @@ type output struct {
 	Text  string         `json:"text"`
 	amounts
 	// Done is in seconds.
-	Done     *float64           `json:"done,omitempty"`
-	Next     int64              `json:"next,omitzero"`
-	Error    *failure           `json:"error,omitempty"`
-	Server   string             `json:"server,omitempty"`
-	Workers  string             `json:"workers"` // "3 of 8"
+	Done   *float64 `json:"done,omitempty"`
+	Next   int64    `json:"next,omitzero"`
+	Error  *failure `json:"error,omitempty"`
+	Server string   `json:"server,omitempty"`
+	// Workers is as in "3 of 8".
+	Workers  string             `json:"workers"`
 	P99      float64            `json:"p99"`
 	Notices  []string           `json:"notices,omitempty"`
 	Held     []string           `json:"held,omitempty"`
 	Clusters map[string]*share  `json:"clusters,omitempty"`
 	Targets  map[string]*target `json:"targets,omitempty"`
 	More     int                `json:"targets_more,omitzero"`
-	Hosts    map[string]string  `json:"hosts,omitempty"` // address to why it is down, "" where it is not
-	Paces    map[string]*pace   `json:"paces,omitempty"`
-	Dead     uint64             `json:"dead,omitzero"`
-	Dropped  uint64             `json:"dropped,omitzero"` // lately, but by filters
+	// Hosts are addresses, with why each is down, "" where it is not.
+	Hosts map[string]string `json:"hosts,omitempty"`
+	Paces map[string]*pace  `json:"paces,omitempty"`
+	Dead  uint64            `json:"dead,omitzero"`
+	// Dropped counts events lately, but for those by filters.
+	Dropped uint64 `json:"dropped,omitzero"`
 	// Filters says that it has steps, which /status has.
 	Filters bool `json:"filters,omitzero"`
 }
@@ -166,8 +169,9 @@ type cluster struct {
 	Agents   int     `json:"agents"`
 	NoAcks   []agent `json:"no_acks,omitempty"`
 	Dead     uint64  `json:"dead,omitzero"`
-	Dropped  uint64  `json:"dropped,omitzero"` // lately
-	Repeated uint64  `json:"repeated,omitzero"`
+	// Dropped is of the last minutes.
+	Dropped  uint64 `json:"dropped,omitzero"`
+	Repeated uint64 `json:"repeated,omitzero"`
 }
 
 type agent struct {
@@ -177,13 +181,14 @@ type agent struct {
 }
 
 type listener struct {
-	Address string    `json:"address"`
-	Conns   int       `json:"conns"`
-	Refused uint64    `json:"refused"`
-	P50     float64   `json:"p50"`
-	P99     float64   `json:"p99"`
-	Error   *failure  `json:"error,omitempty"`
-	Away    []refused `json:"away,omitempty"` // whom it turned away
+	Address string   `json:"address"`
+	Conns   int      `json:"conns"`
+	Refused uint64   `json:"refused"`
+	P50     float64  `json:"p50"`
+	P99     float64  `json:"p99"`
+	Error   *failure `json:"error,omitempty"`
+	// Away is whom it turned away.
+	Away []refused `json:"away,omitempty"`
 }
 
 type refused struct {
@@ -359,7 +364,8 @@ func (v *view) listener(l *snapshot.Listener) {
 			c.NoAcks = append(c.NoAcks, agent{Peer: name(a.Peer), Hostname: name(a.Hostname), Seen: coarse(a.LastSeen)})
 		}
 	}
-	for _, c := range v.Clusters { // not in the order of who sent last, which changes all the time
+	// Not in the order of who sent last, which changes all the time.
+	for _, c := range v.Clusters {
 		slices.SortFunc(c.NoAcks, func(
 			a, b agent,
 		) int {

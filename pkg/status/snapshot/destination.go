@@ -5,7 +5,8 @@ import "time"
 // Destination is what the kind of an output has to tell besides what all outputs have; zero where it
 // does not apply.
 type Destination struct {
-	Server string `json:"server"` // product and version, once known
+	// Server is the product and its version, once known.
+	Server string `json:"server"`
 	// Notices is what the operator should know although events flow.
 	Notices []string `json:"notices"`
 	// Hosts are given where there can be several.
@@ -40,7 +41,8 @@ type Example struct {
 // Host is one of several servers of a destination.
 type Host struct {
 	Address string `json:"address"`
-	Down    bool   `json:"down"` // it rests, after Error
+	// Down: it rests, after Error.
+	Down bool `json:"down"`
 	// Error is why; "" where it is not down.
 	Error string `json:"error,omitempty"`
 }

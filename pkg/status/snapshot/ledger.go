@@ -30,7 +30,8 @@ type IngestFigures struct {
 	Duplicates uint64 `json:"duplicates"`
 	Dropped    uint64 `json:"dropped"`
 	Dead       uint64 `json:"dead"`
-	Unreported uint64 `json:"unreported"` // see Cluster.Unreported
+	// Unreported is as in Cluster.
+	Unreported uint64 `json:"unreported"`
 }
 
 // OutputAccount is the account of what an output was to deliver for a cluster.

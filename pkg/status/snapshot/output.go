@@ -14,9 +14,11 @@ type Output struct {
 	HeldClusters []string        `json:"held_clusters"`
 	Clusters     []OutputCluster `json:"clusters"`
 	// DeliveredBytes is that of msgpack.
-	DeliveredBytes uint64  `json:"delivered_bytes"`
-	Retries        Counts  `json:"retries"`     // events to be sent again, by reason
-	Lag            float64 `json:"lag_seconds"` // age of the oldest chunk not delivered, 0: none
+	DeliveredBytes uint64 `json:"delivered_bytes"`
+	// Retries counts events to be sent again, by reason.
+	Retries Counts `json:"retries"`
+	// Lag is the age of the oldest chunk that is not delivered; 0: there is none.
+	Lag float64 `json:"lag_seconds"`
 	OutputRequests
 	LastError Failure `json:"last_error,omitzero"`
 	// FailingSince is since when nothing gets through: retrying, refused.
@@ -38,8 +40,9 @@ type Target struct {
 	Target    string `json:"target"`
 	Delivered uint64 `json:"delivered"`
 	// Bytes is that of msgpack.
-	Bytes   uint64 `json:"delivered_bytes"`
-	Refused Counts `json:"refused"` // events, each time, by reason
+	Bytes uint64 `json:"delivered_bytes"`
+	// Refused counts events, each time, by reason.
+	Refused Counts `json:"refused"`
 	// Status is the last refusal's.
 	Status      int       `json:"status,omitzero"`
 	Kind        string    `json:"kind,omitempty"`
@@ -78,17 +81,22 @@ type WaitingTarget struct {
 type OutputCluster struct {
 	Cluster string `json:"cluster"`
 	// Queued is since the start.
-	Queued    uint64 `json:"queued"`
-	Returned  uint64 `json:"returned"`  // dead letters that were put back into the queue, since the start
-	Adopted   uint64 `json:"adopted"`   // handed over by another aggregator, since the start
-	Recovered uint64 `json:"recovered"` // found waiting at the start
+	Queued uint64 `json:"queued"`
+	// Returned were dead letters, and put back into the queue, since the start.
+	Returned uint64 `json:"returned"`
+	// Adopted were handed over by another aggregator, since the start.
+	Adopted uint64 `json:"adopted"`
+	// Recovered were found waiting at the start.
+	Recovered uint64 `json:"recovered"`
 	Delivered uint64 `json:"delivered"`
 	// Dropped is by reason.
 	Dropped Counts `json:"dropped"`
-	Purged  uint64 `json:"purged"` // deleted by somebody while they waited
+	// Purged were deleted by somebody while they waited.
+	Purged uint64 `json:"purged"`
 	// Dead is kept as dead letters, by reason.
-	Dead    Counts `json:"dead"`
-	Pending uint64 `json:"pending"` // waiting or in flight
+	Dead Counts `json:"dead"`
+	// Pending are waiting or in flight.
+	Pending uint64 `json:"pending"`
 	// Unreported events were settled by pods of a group that were killed before they told how.
 	Unreported uint64 `json:"unreported"`
 
@@ -126,8 +134,9 @@ type OutputRequests struct {
 
 // OutputTimes is when something got through last, why nothing does, and when the next try is.
 type OutputTimes struct {
-	LastSuccess   time.Time `json:"last_success,omitzero"`
-	FailingReason string    `json:"failing_reason,omitempty"` // throttled, network, server, auth…; "": something does
+	LastSuccess time.Time `json:"last_success,omitzero"`
+	// FailingReason is throttled, network, server, auth…; "": something gets through.
+	FailingReason string    `json:"failing_reason,omitempty"`
 	BackoffUntil  time.Time `json:"backoff_until,omitzero"`
 }
 

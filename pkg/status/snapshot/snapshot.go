@@ -47,9 +47,11 @@ type Snapshot struct {
 
 // Loop is what one of the program's loops is at.
 type Loop struct {
-	Name  string `json:"name"`
-	Doing string `json:"doing"`              // resting: waits for work; turning: works; disk: waits for a disk
-	What  string `json:"disk_call,omitzero"` // in a sentence: "a commit to /var/lib/aggregator"
+	Name string `json:"name"`
+	// Doing is "resting" (it waits for work), "turning" (it works) or "disk" (it waits for a disk).
+	Doing string `json:"doing"`
+	// What is in a sentence: "a commit to /var/lib/aggregator".
+	What string `json:"disk_call,omitzero"`
 	// Seconds is for how long.
 	Seconds float64 `json:"seconds"`
 }
@@ -111,14 +113,16 @@ type ConfigState struct {
 	// Reloads counts those that put a new one in force.
 	Reloads uint64 `json:"reloads"`
 	// Failing is why the newest file was refused; zero: it is in force.
-	Failing Failure  `json:"failing,omitzero"`
-	Restart []string `json:"needs_restart"` // settings that the file has changed but that stay as they were
+	Failing Failure `json:"failing,omitzero"`
+	// Restart are settings that the file has changed but that stay as they were.
+	Restart []string `json:"needs_restart"`
 	Routes  []Route  `json:"routes,omitempty"`
 }
 
 // Route is a route of the configuration in force.
 type Route struct {
-	Name    string   `json:"name"` // routes[0]
+	// Name is as in routes[0].
+	Name    string   `json:"name"`
 	Match   []string `json:"match"`
 	Outputs []string `json:"outputs"`
 }
@@ -150,7 +154,8 @@ type Listener struct {
 	ProxiedTotal uint64 `json:"proxied_total"`
 	// ProbesTotal counts connections that closed without a byte.
 	ProbesTotal uint64 `json:"probes_total"`
-	Refused     Counts `json:"refused"` // connections by the reason that they were closed for
+	// Refused are connections by the reason that they were closed for.
+	Refused Counts `json:"refused"`
 	// Messages is by mode.
 	Messages  Counts `json:"messages"`
 	AcksTotal uint64 `json:"acks_total"`
@@ -179,22 +184,28 @@ func (l *Listener) LoginsRefused() (n uint64) {
 
 // Agent is one sender: what comes from one host under one name for one cluster.
 type Agent struct {
-	Peer     string `json:"peer"`     // its address; "": a Unix socket's
-	Hostname string `json:"hostname"` // that it claims; "": it claims none
+	// Peer is its address; "": a Unix socket's.
+	Peer string `json:"peer"`
+	// Hostname is one that it claims; "": it claims none.
+	Hostname string `json:"hostname"`
 	Cluster  string `json:"cluster"`
 	// Connections is how many are open.
-	Connections int    `json:"connections"`
-	Messages    uint64 `json:"messages"` // stored
+	Connections int `json:"connections"`
+	// Messages are those that were stored.
+	Messages uint64 `json:"messages"`
 	// NoAck is that of Messages, that wanted no ack.
-	NoAck    uint64    `json:"no_ack"`
-	AsksAcks bool      `json:"asks_acks"` // its last messages wanted acks
+	NoAck uint64 `json:"no_ack"`
+	// AsksAcks: its last messages wanted acks.
+	AsksAcks bool      `json:"asks_acks"`
 	LastSeen time.Time `json:"last_seen,omitzero"`
 }
 
 // RefusedPeer is a host that connections were closed of, for one reason.
 type RefusedPeer struct {
-	Peer     string `json:"peer"`     // its address; "": a Unix socket's
-	Hostname string `json:"hostname"` // that it claimed; "": it came to none
+	// Peer is its address; "": a Unix socket's.
+	Peer string `json:"peer"`
+	// Hostname is one that it claimed; "": it came to none.
+	Hostname string `json:"hostname"`
 	Reason   string `json:"reason"`
 	// Text is that of the last.
 	Text     string    `json:"text"`
@@ -204,7 +215,8 @@ type RefusedPeer struct {
 
 // NoAck is a host whose agent asks for no acks.
 type NoAck struct {
-	Peer     string    `json:"peer"` // its address; "": a Unix socket's
+	// Peer is its address; "": a Unix socket's.
+	Peer     string    `json:"peer"`
 	Cluster  string    `json:"cluster"`
 	Messages uint64    `json:"messages"`
 	LastSeen time.Time `json:"last_seen"`
@@ -221,16 +233,20 @@ type Cluster struct {
 	// StoredEvents is for at least one output.
 	StoredEvents    uint64 `json:"stored_events"`
 	DuplicateEvents uint64 `json:"duplicate_events"`
-	Dropped         Counts `json:"dropped"` // events by rule
-	Dead            Counts `json:"dead"`    // events kept as dead letters on arrival, by reason
+	// Dropped counts events by rule.
+	Dropped Counts `json:"dropped"`
+	// Dead counts events kept as dead letters on arrival, by reason.
+	Dead Counts `json:"dead"`
 	// Unreported events were received by pods of a group that were killed before they told what became of them.
 	Unreported uint64 `json:"unreported_events"`
 	// Connections is how many are open.
-	Connections        int    `json:"connections"`
-	RefusedConnections uint64 `json:"refused_connections"` // beyond max_connections
+	Connections int `json:"connections"`
+	// RefusedConnections are those beyond max_connections.
+	RefusedConnections uint64 `json:"refused_connections"`
 	// QueueBytes is on disk, that an output still wants.
-	QueueBytes    int64 `json:"queue_bytes"`
-	QueueMaxBytes int64 `json:"queue_max_bytes"` // max_queue_size; 0: none of its own
+	QueueBytes int64 `json:"queue_bytes"`
+	// QueueMaxBytes is max_queue_size; 0: it has none of its own.
+	QueueMaxBytes int64 `json:"queue_max_bytes"`
 	// Waiting is why its messages wait to be stored.
 	Waiting string `json:"waiting,omitempty"`
 	// That its connections waited for rate_limit, all together.
@@ -254,7 +270,8 @@ type ClusterLimits struct {
 
 // Certificate is what a listener or an output shows to others, or trusts them by.
 type Certificate struct {
-	Owner    string    `json:"owner"` // "listener public", "output up"
+	// Owner is as in "listener public" and "output up".
+	Owner    string    `json:"owner"`
 	CertFile string    `json:"cert_file,omitempty"`
 	CAFile   string    `json:"ca_file,omitempty"`
 	Subject  string    `json:"subject,omitempty"`
@@ -270,25 +287,28 @@ type Certificate struct {
 
 // Queue is the store of what was acknowledged and is not delivered yet.
 type Queue struct {
-	Segments         int   `json:"segments"`
-	SetAsideSegments int   `json:"set_aside_segments"` // damaged files that were kept under another name
+	Segments int `json:"segments"`
+	// SetAsideSegments are damaged files that were kept under another name.
+	SetAsideSegments int   `json:"set_aside_segments"`
 	DiskBytes        int64 `json:"disk_bytes"`
 	MaxBytes         int64 `json:"max_bytes"`
 	FreeDiskBytes    int64 `json:"free_disk_bytes"`
 	// MinFreeDiskBytes is the least: with less free, the disk counts as full.
-	MinFreeDiskBytes int64  `json:"min_free_disk_bytes"`
-	DamagedEvents    uint64 `json:"damaged_events"` // lost in damaged chunks, as far as known, since the start
-	Full             bool   `json:"full"`
-	FullReason       string `json:"full_reason,omitempty"`
-	PendingChunks    int    `json:"pending_chunks"`
-	PendingEvents    int64  `json:"pending_events"`
-	PendingBytes     int64  `json:"pending_bytes"`
+	MinFreeDiskBytes int64 `json:"min_free_disk_bytes"`
+	// DamagedEvents were lost in damaged chunks, as far as known, since the start.
+	DamagedEvents uint64 `json:"damaged_events"`
+	Full          bool   `json:"full"`
+	FullReason    string `json:"full_reason,omitempty"`
+	PendingChunks int    `json:"pending_chunks"`
+	PendingEvents int64  `json:"pending_events"`
+	PendingBytes  int64  `json:"pending_bytes"`
 	// OldestAge is that of the oldest chunk that waits, 0: none.
-	OldestAge       float64 `json:"oldest_age_seconds"`
-	AppendedChunks  uint64  `json:"appended_chunks"`
-	AppendedEvents  uint64  `json:"appended_events"`
-	AppendedBytes   uint64  `json:"appended_bytes"`
-	RecoveredEvents uint64  `json:"recovered_events"` // found waiting at the start
+	OldestAge      float64 `json:"oldest_age_seconds"`
+	AppendedChunks uint64  `json:"appended_chunks"`
+	AppendedEvents uint64  `json:"appended_events"`
+	AppendedBytes  uint64  `json:"appended_bytes"`
+	// RecoveredEvents were found waiting at the start.
+	RecoveredEvents uint64 `json:"recovered_events"`
 	QueueCommits
 	QueueMemory
 	QueueOutlook
@@ -299,8 +319,9 @@ type State string
 
 // The states of an output.
 const (
-	StateRunning  State = "running"
-	StateIdle     State = "idle" // nothing waits for it
+	StateRunning State = "running"
+	// StateIdle: nothing waits for it.
+	StateIdle     State = "idle"
 	StateRetrying State = "retrying"
 	StatePaused   State = "paused"
 	// StateRefused is that of an output whose login or privileges the destination refuses: it tries on, slowly.
@@ -320,11 +341,15 @@ type DeadLetters struct {
 	// Newest is when the last of them was refused.
 	Newest time.Time `json:"newest,omitzero"`
 	// Bytes is on disk.
-	Bytes         int64  `json:"bytes"`
-	EvictedEvents uint64 `json:"evicted_events"` // pushed out by max_size or max_age, since the start
-	RetriedEvents uint64 `json:"retried_events"` // put back into the queue, since the start
-	PurgedEvents  uint64 `json:"purged_events"`  // deleted by somebody, since the start
-	DamagedEvents uint64 `json:"damaged_events"` // lost in damaged files, as far as known, since the start
+	Bytes int64 `json:"bytes"`
+	// EvictedEvents were pushed out by max_size or max_age, since the start.
+	EvictedEvents uint64 `json:"evicted_events"`
+	// RetriedEvents were put back into the queue, since the start.
+	RetriedEvents uint64 `json:"retried_events"`
+	// PurgedEvents were deleted by somebody, since the start.
+	PurgedEvents uint64 `json:"purged_events"`
+	// DamagedEvents were lost in damaged files, as far as known, since the start.
+	DamagedEvents uint64 `json:"damaged_events"`
 	// Damaged files that were kept under another name, since the start.
 	SetAsideFiles int               `json:"set_aside_files"`
 	By            []DeadLetterCount `json:"by"`
@@ -343,10 +368,12 @@ type DeadLetterCount struct {
 
 // Probes are what /readyz and /healthz answer, and what the loops are at that they go by.
 type Probes struct {
-	Ready bool `json:"ready"` // derived
+	// Ready is derived.
+	Ready bool `json:"ready"`
 	// NotReady is derived: why.
 	NotReady []string `json:"not_ready"`
-	Healthy  bool     `json:"healthy"` // derived
+	// Healthy is derived.
+	Healthy bool `json:"healthy"`
 	// Unhealthy is derived: why.
 	Unhealthy []string `json:"unhealthy"`
 	Loops     []Loop   `json:"loops"`

@@ -68,7 +68,8 @@ type state struct {
 }
 
 type step struct {
-	did   stepdiff.Step // without its changes
+	// did is without its changes.
+	did   stepdiff.Step
 	after state
 }
 

@@ -145,7 +145,8 @@ func besides(o *snapshot.Output, found finder) {
 		found(held, "the events of %s wait until what was refused of them is taken: %s", some(o.HeldClusters),
 			o.LastError.Text)
 	}
-	others := slices.ContainsFunc(o.Hosts, func(h snapshot.Host) bool { return !h.Down }) // else the state says it
+	// Otherwise the state says it.
+	others := slices.ContainsFunc(o.Hosts, func(h snapshot.Host) bool { return !h.Down })
 	for i := range o.Hosts {
 		if h := &o.Hosts[i]; h.Down && others {
 			down := f

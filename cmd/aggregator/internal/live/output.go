@@ -64,7 +64,7 @@ func (f *serverFlags) listOutputs(cmd *cobra.Command) error {
 	for i := range q.Outputs {
 		o := &q.Outputs[i]
 		_, _ = fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%.0f\t%s\n", safetext.Lines(o.Output), safetext.Lines(o.State), o.Events,
-			seconds(o.Oldest), o.Delivered, doneIn(&o.Pending, o.State)) // as above
+			seconds(o.Oldest), o.Delivered, doneIn(&o.Pending, o.State))
 	}
 	return w.Flush()
 }

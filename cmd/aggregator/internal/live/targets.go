@@ -114,10 +114,10 @@ func (f *serverFlags) writeTargets(cmd *cobra.Command, names []string) error {
 			}
 			since := t.Since.Local().Format(time.DateTime)
 			_, _ = fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\n", safetext.Lines(o.Name), safetext.Lines(t.Target),
-				t.Events, since, safetext.Lines(why), safetext.Lines(t.Remedy)) // as above
+				t.Events, since, safetext.Lines(why), safetext.Lines(t.Remedy))
 		}
 		if o.More > 0 {
-			_, _ = fmt.Fprintf(w, "%s\tand %d more\n", safetext.Lines(o.Name), o.More) // as above
+			_, _ = fmt.Fprintf(w, "%s\tand %d more\n", safetext.Lines(o.Name), o.More)
 		}
 	}
 	return w.Flush()

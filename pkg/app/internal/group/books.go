@@ -29,7 +29,8 @@ type Books struct {
 	// corrections is buffer.Audit.Corrections of the last time, and found its Found when the accounts were closed.
 	corrections uint64
 	found       int64
-	known       map[string]bool // pods by name; true: it has ended, however
+	// known are pods by name; true: it has ended, however.
+	known map[string]bool
 	// figures are those of the last time.
 	figures map[account]figures
 	// since is when they changed last.
