@@ -80,8 +80,8 @@ func (o *Output) pending() (n uint64) {
 type Server interface {
 	// State returns the server's state.
 	State(ctx context.Context) (State, error)
-	// Steer does what to an output: pause, resume or retry. It returns what the server says of it.
-	Steer(ctx context.Context, output, what string) (string, error)
+	// ControlOutput does what to an output: pause, resume or retry. It returns what the server says of it.
+	ControlOutput(ctx context.Context, output, what string) (string, error)
 }
 
 // Options is what a Model is made of.
@@ -137,8 +137,8 @@ type fetched struct {
 	err   error
 }
 
-// steered is what became of a wish.
-type steered struct{ said string }
+// controlled is what became of a wish.
+type controlled struct{ said string }
 
 type tick struct{}
 
@@ -153,16 +153,16 @@ func (m *Model) fetch() tea.Msg {
 	return fetched{state, err}
 }
 
-// steer asks for a change.
-func (m *Model) steer(output, what string) tea.Cmd {
+// controlOutput asks for a change.
+func (m *Model) controlOutput(output, what string) tea.Cmd {
 	return func() tea.Msg {
 		ctx, cancel := context.WithTimeout(m.ctx, 5*every)
 		defer cancel()
-		said, err := m.o.Server.Steer(ctx, output, what)
+		said, err := m.o.Server.ControlOutput(ctx, output, what)
 		if err != nil {
 			said = "not done: " + err.Error()
 		}
-		return steered{said}
+		return controlled{said}
 	}
 }
 
@@ -176,7 +176,7 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, tea.Tick(every, func(time.Time) tea.Msg { return tick{} })
 	case tick:
 		return m, m.fetch
-	case steered:
+	case controlled:
 		m.said = msg.said
 	case tea.KeyPressMsg:
 		return m, m.key(msg.String())
@@ -244,7 +244,7 @@ func (m *Model) key(key string) tea.Cmd {
 		m.ask = ""
 		if key == "y" || key == "enter" {
 			m.said = ""
-			return m.steer(m.at, what)
+			return m.controlOutput(m.at, what)
 		}
 		m.said = "nothing was done"
 		return nil

@@ -25,7 +25,7 @@ type fake struct {
 
 func (f *fake) State(context.Context) (State, error) { return f.state, f.err }
 
-func (f *fake) Steer(_ context.Context, output, what string) (string, error) {
+func (f *fake) ControlOutput(_ context.Context, output, what string) (string, error) {
 	f.asked = append(f.asked, what+" "+output)
 	return "output " + output + ": " + what, f.err
 }

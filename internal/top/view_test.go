@@ -260,7 +260,7 @@ func TestAskedAgain(t *testing.T) {
 	if !errors.Is(hanging.Trouble(), errNoDeadline) && hanging.Trouble() != nil {
 		t.Errorf("%v", hanging.Trouble())
 	}
-	if text := hanging.steer("es", "pause")().(steered).said; !strings.HasPrefix(text, "done within") {
+	if text := hanging.controlOutput("es", "pause")().(controlled).said; !strings.HasPrefix(text, "done within") {
 		t.Errorf("%q", text)
 	}
 }
@@ -277,7 +277,7 @@ func (deadline) State(ctx context.Context) (State, error) {
 	return State{}, nil
 }
 
-func (deadline) Steer(ctx context.Context, _, _ string) (string, error) {
+func (deadline) ControlOutput(ctx context.Context, _, _ string) (string, error) {
 	until, ok := ctx.Deadline()
 	if !ok {
 		return "", errNoDeadline

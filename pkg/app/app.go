@@ -162,7 +162,7 @@ func (a *App) listenStatus() error {
 	}
 	err := a.status.listen(status.Options{
 		Config: a.initial.Status, Snapshot: a.snapshot, Ready: a.readiness, Healthy: a.healthy, Reload: a.Reload,
-		Steer: a.controlOutput, SteerTarget: a.controlTarget, DeadLetters: a.deadLetters(), Trace: a.trace,
+		ControlOutput: a.controlOutput, ControlTarget: a.controlTarget, DeadLetters: a.deadLetters(), Trace: a.trace,
 		Tail:           a.liveViews(),
 		MaxConnections: a.listeners.files.Status,
 		Log:            part(a.opts.Log, "status"),

@@ -30,8 +30,8 @@ func fullServer(config Config) (handler http.Handler, changes *int) {
 	o := &s.options
 	o.Config, o.Log, o.DeadLetters = config, zerolog.Nop(), &letters{n: 2}
 	o.Reload = func() ([]string, error) { *changes++; return nil, nil }
-	o.Steer = func(string, string) (string, error) { *changes++; return "done", nil }
-	o.SteerTarget = func(_ context.Context, _, what, target, to string) (string, error) {
+	o.ControlOutput = func(string, string) (string, error) { *changes++; return "done", nil }
+	o.ControlTarget = func(_ context.Context, _, what, target, to string) (string, error) {
 		if *changes++; what == "move" {
 			return "", errors.New("no output is named " + to)
 		}

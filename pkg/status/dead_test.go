@@ -287,7 +287,7 @@ func TestAccess(t *testing.T) {
 		s := testServer(func() Snapshot { return Snapshot{} })
 		s.options.Config, s.options.DeadLetters, s.options.Log = tc.config, &letters{n: 2}, zerolog.Nop()
 		s.options.Reload = func() ([]string, error) { return nil, nil }
-		s.options.Steer = func(string, string) (string, error) { return "done", nil }
+		s.options.ControlOutput = func(string, string) (string, error) { return "done", nil }
 		handler := s.handler(s.registry())
 		local, err := net.ResolveTCPAddr("tcp", tc.local)
 		if err != nil {
@@ -327,7 +327,7 @@ func TestWordsAndAudit(t *testing.T) {
 	})
 	s.options.Config = Config{Token: setting.NewSecret("t0ken"), Users: []User{{"ops", setting.NewSecret("pass")}}}
 	s.options.DeadLetters, s.options.Log = &letters{n: 2}, zerolog.New(&log)
-	s.options.Steer = func(string, string) (string, error) { return "", errors.New("not that one") }
+	s.options.ControlOutput = func(string, string) (string, error) { return "", errors.New("not that one") }
 	handler := s.handler(s.registry())
 	ask := func(method, path, user, password string) *httptest.ResponseRecorder {
 		r := httptest.NewRequest(method, path, http.NoBody)

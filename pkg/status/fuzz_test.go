@@ -45,7 +45,7 @@ func FuzzRequest(f *testing.F) {
 		s.options.Config, s.options.DeadLetters, s.options.Log = Config{Token: token("t0ken"), Pprof: true}, store,
 			zerolog.Nop()
 		s.options.Reload = func() ([]string, error) { done = true; return nil, nil }
-		s.options.Steer = func(string, string) (string, error) { done = true; return "", nil }
+		s.options.ControlOutput = func(string, string) (string, error) { done = true; return "", nil }
 		s.http.Handler = s.handler(s.registry())
 		r := &http.Request{
 			Method: method, URL: u, RequestURI: target, Host: host, Header: http.Header{}, Body: http.NoBody,

@@ -61,12 +61,12 @@ type Options struct {
 	// Reload reads the configuration again and puts it in force. Its error says why the old one stays, warnings what
 	// may not have been meant.
 	Reload func() (warnings []string, err error)
-	// Steer does what was asked of an output, pause, resume, retry or purge, and says what it did. The error says why
-	// not.
-	Steer func(output, what string) (done string, err error)
-	// SteerTarget does what was asked, retry, move or purge, with what waits aside for a target of an output, and says
+	// ControlOutput does what was asked of an output, pause, resume, retry or purge, and says what it did. The error
+	// says why not.
+	ControlOutput func(output, what string) (done string, err error)
+	// ControlTarget does what was asked, retry, move or purge, with what waits aside for a target of an output, and says
 	// what it did. to is where it is moved to; "": to the same output once more. The error says why not.
-	SteerTarget func(ctx context.Context, output, what, target, to string) (done string, err error)
+	ControlTarget func(ctx context.Context, output, what, target, to string) (done string, err error)
 	// DeadLetters are the program's.
 	DeadLetters client.DeadStore
 	// Trace says where the event of that id is. client.ErrTraceRequest: it is no id.
@@ -218,9 +218,9 @@ func (s *Server) handler(registry *prometheus.Registry) http.Handler {
 	mux.HandleFunc("GET /tail", endless(s.tail))
 	mux.HandleFunc("GET "+loginPath, s.login)
 	mux.HandleFunc("POST /reload", s.reload)
-	mux.HandleFunc("POST /outputs/{name}/{what}", s.steer)
+	mux.HandleFunc("POST /outputs/{name}/{what}", s.controlOutput)
 	mux.HandleFunc("GET /outputs/{name}/targets", s.targets)
-	mux.HandleFunc("POST /outputs/{name}/targets/{what}", s.steerTarget)
+	mux.HandleFunc("POST /outputs/{name}/targets/{what}", s.controlTarget)
 	s.deadHandlers(mux)
 	// The reply is made before it is sent: who reads it slowly takes no place among maxScrapes.
 	mux.Handle("GET /metrics", http.TimeoutHandler(promhttp.HandlerFor(registry, promhttp.HandlerOpts{
@@ -298,7 +298,7 @@ const livePath = "/live"
 func (s *Server) pageEvents(w http.ResponseWriter, r *http.Request) {
 	records, words := s.mayRead(r)
 	you := page.You{
-		Steer: records, Words: words, CanSign: s.options.Config.Token.Reveal() != "" || len(s.options.Config.Users) > 0,
+		Control: records, Words: words, CanSign: s.options.Config.Token.Reveal() != "" || len(s.options.Config.Users) > 0,
 	}
 	now := s.samples.youngest()
 	if now == nil {
@@ -347,8 +347,9 @@ func (s *Server) reload(w http.ResponseWriter, _ *http.Request) {
 	_, _ = io.WriteString(w, text+"\n")
 }
 
-// steer does what was asked of an output. A purge loses events, so it wants all=true: nobody types that by mistake.
-func (s *Server) steer(w http.ResponseWriter, r *http.Request) {
+// controlOutput does what was asked of an output. A purge loses events, so it wants all=true: nobody types that by
+// mistake.
+func (s *Server) controlOutput(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	if sure, _ := strconv.ParseBool(r.URL.Query().Get("all")); r.PathValue("what") == "purge" && !sure {
 		w.WriteHeader(http.StatusBadRequest)
@@ -358,7 +359,7 @@ func (s *Server) steer(w http.ResponseWriter, r *http.Request) {
 				"?all=true\n")
 		return
 	}
-	text, err := s.options.Steer(r.PathValue("name"), r.PathValue("what"))
+	text, err := s.options.ControlOutput(r.PathValue("name"), r.PathValue("what"))
 	if err != nil {
 		w.WriteHeader(http.StatusUnprocessableEntity)
 		text = strings.Join(reasons(err), "\n")

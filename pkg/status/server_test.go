@@ -213,10 +213,10 @@ func TestPurgeWantsAll(t *testing.T) {
 	} {
 		done := false
 		s := testServer(func() Snapshot { return Snapshot{} })
-		s.options.Steer = func(string, string) (string, error) { done = true; return "done", nil }
+		s.options.ControlOutput = func(string, string) (string, error) { done = true; return "done", nil }
 		w := httptest.NewRecorder()
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, tc.path, http.NoBody)
-		s.steer(w, withPath(r, tc.path))
+		s.controlOutput(w, withPath(r, tc.path))
 		if w.Code != tc.code || done != tc.done {
 			t.Errorf("%s: %d %s", tc.path, w.Code, w.Body)
 		}

@@ -20,8 +20,8 @@ func (s *Server) targets(w http.ResponseWriter, r *http.Request) {
 	http.Error(w, fmt.Sprintf("there is no output %q", name), http.StatusNotFound)
 }
 
-// steerTarget does what was asked with what waits aside for a target. A purge loses events, so it wants all=true.
-func (s *Server) steerTarget(w http.ResponseWriter, r *http.Request) {
+// controlTarget does what was asked with what waits aside for a target. A purge loses events, so it wants all=true.
+func (s *Server) controlTarget(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	query, what := r.URL.Query(), r.PathValue("what")
 	if sure, _ := strconv.ParseBool(query.Get("all")); what == "purge" && !sure {
@@ -30,7 +30,7 @@ func (s *Server) steerTarget(w http.ResponseWriter, r *http.Request) {
 			"say that it is meant, with all=true\n")
 		return
 	}
-	text, err := s.options.SteerTarget(r.Context(), r.PathValue("name"), what, query.Get("target"), query.Get("to"))
+	text, err := s.options.ControlTarget(r.Context(), r.PathValue("name"), what, query.Get("target"), query.Get("to"))
 	if err != nil {
 		w.WriteHeader(http.StatusUnprocessableEntity)
 		text = strings.Join(reasons(err), "\n")

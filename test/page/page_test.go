@@ -44,13 +44,13 @@ func node(t *testing.T, script string, args ...string) *exec.Cmd {
 }
 
 // show serves a day until the test ends.
-func show(t *testing.T, name string, steer bool) (url string) {
+func show(t *testing.T, name string, control bool) (url string) {
 	t.Helper()
 	for _, d := range snapshottest.Days() {
 		if d.Name != name {
 			continue
 		}
-		s := newStage(d.At, steer)
+		s := newStage(d.At, control)
 		server := httptest.NewServer(s.handler())
 		ctx, cancel := context.WithCancel(context.Background())
 		ended := make(chan error, 1)

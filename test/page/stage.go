@@ -23,11 +23,11 @@ const (
 
 // stage plays a day to the page, as the status endpoint does with what really happens.
 type stage struct {
-	at    func(began, now time.Time) snapshot.Snapshot
-	steer bool
-	began time.Time
-	page  *page.Page
-	live  page.Live
+	at      func(began, now time.Time) snapshot.Snapshot
+	control bool
+	began   time.Time
+	page    *page.Page
+	live    page.Live
 
 	recent  history.Recent
 	series  history.Series
@@ -38,8 +38,8 @@ type stage struct {
 }
 
 // newStage returns a stage on which the day has gone on for a while.
-func newStage(at func(began, now time.Time) snapshot.Snapshot, steer bool) *stage {
-	s := &stage{at: at, steer: steer, page: page.New()}
+func newStage(at func(began, now time.Time) snapshot.Snapshot, control bool) *stage {
+	s := &stage{at: at, control: control, page: page.New()}
 	now := time.Now()
 	s.began = now.Add(-past)
 	s.live.Series = &s.series
@@ -105,7 +105,7 @@ func (s *stage) handler() http.Handler {
 	mux.HandleFunc("GET /{$}", s.page.Index)
 	mux.HandleFunc("GET "+page.Folder+"{name}", s.page.File)
 	mux.HandleFunc("GET /live", func(w http.ResponseWriter, r *http.Request) {
-		you := page.You{Steer: s.steer, Words: s.steer, CanSign: true}
+		you := page.You{Control: s.control, Words: s.control, CanSign: true}
 		if err := s.live.Serve(w, r, you, s.page.Hash(), s.current()); err != nil {
 			panic(err)
 		}

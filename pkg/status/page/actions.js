@@ -58,8 +58,8 @@ export async function get(path) {
   return reply.json();
 }
 
-// steer has an output paused, resumed, or tried again.
-export function steer(page, output, what) {
+// controlOutput has an output paused, resumed, or tried again.
+export function controlOutput(page, output, what) {
   const o = page.state.outputs[output];
   const q = page.state.queue;
   const say = {

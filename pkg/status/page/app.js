@@ -24,7 +24,7 @@ const at = (id) => document.getElementById(id);
 // page is what the parts show: state is the server's view, lines has up to 90 points a line.
 export const page = {
   state: null,
-  you: { steer: false, words: false, sign_in: false },
+  you: { control: false, words: false, sign_in: false },
   lines: {},
   slots,
   skew: 0, // ms that the server's clock is ahead
@@ -57,7 +57,7 @@ function show() {
   set(at("host"), s.host);
   document.title = ({ critical: "✕ ", warning: "▲ " }[s.verdict.severity] ?? "") + "aggregator " + plain(s.host, 60);
   fill(at("facts"), "version " + s.version + ", up " + span((page.now() - s.started) / 1000) + (s.ready ? "" : ", not ready"));
-  at("reload").hidden = !page.you.steer;
+  at("reload").hidden = !page.you.control;
   at("sign").hidden = !page.you.sign_in || page.you.words;
   for (const part of parts) part.show(page);
 }

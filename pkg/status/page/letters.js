@@ -28,7 +28,7 @@ function update(page, key, item) {
   set(item.events, number(c.events));
   const clusters = Object.entries(c.clusters).sort((a, b) => b[1] - a[1]);
   fill(item.of, clusters.slice(0, 4).map(([cluster, n], i) => [i ? ", " : "", name(cluster), clusters.length > 1 ? " " + number(n) : ""]), clusters.length > 4 ? ` and ${clusters.length - 4} more` : "");
-  item.show.hidden = item.again.hidden = !page.you.steer;
+  item.show.hidden = item.again.hidden = !page.you.control;
 }
 
 // showExample shows the newest of a cause: what was refused, why, and where in it; a destination's words only to who may see them.
@@ -60,6 +60,6 @@ export function show(page) {
   const keys = Object.keys(l.causes).sort((a, b) => l.causes[b].events - l.causes[a].events || (a < b ? -1 : 1));
   table.hidden = keys.length === 0;
   fill(lead, l.events === 0 ? "None: nothing was refused for good." : [`${counted(l.events, "event")} in ${counted(l.letters, "letter")} refused for good and kept, ${size(l.bytes)}; the newest `, page.when(l.newest), ".",
-    l.evicted ? ` ${counted(l.evicted, "event")} deleted in the last hour by max_size or max_age.` : "", page.you.steer ? "" : " Who may see records can look at them here."]);
+    l.evicted ? ` ${counted(l.evicted, "event")} deleted in the last hour by max_size or max_age.` : "", page.you.control ? "" : " Who may see records can look at them here."]);
   rows(body, keys, (key) => make(page, key), (key, item) => update(page, key, item));
 }

@@ -29,8 +29,8 @@ const (
 
 // You is what a page may do and show, by who looks at it.
 type You struct {
-	// Steer: it may change things, and see records.
-	Steer bool `json:"steer"`
+	// Control: it may change things, and see records.
+	Control bool `json:"control"`
 	// Words: it may see destinations' own words.
 	Words bool `json:"words"`
 	// CanSign: it may show credentials, since there are some.

@@ -84,12 +84,12 @@ func TestLive(t *testing.T) {
 	l := &Live{Series: &history.Series{}}
 	first := day(snapshottest.Bad, 600)
 	l.Series.Keep(first)
-	events, leave := look(t, l, You{Words: true, Steer: true}, first)
+	events, leave := look(t, l, You{Words: true, Control: true}, first)
 	strange, goAway := look(t, l, You{}, first)
 	defer goAway()
 	hello := next(t, events, "hello")
 	if hello["page"] != "hash" ||
-		!reflect.DeepEqual(hello["you"], map[string]any{"steer": true, "words": true, "sign_in": false}) {
+		!reflect.DeepEqual(hello["you"], map[string]any{"control": true, "words": true, "sign_in": false}) {
 		t.Errorf("%v", hello)
 	}
 	all := next(t, events, "all")

@@ -2,7 +2,7 @@
 
 import { attr, fill, h, mark, name, plain, rows, set, spark } from "./dom.js";
 import { clock, counted, number, otherClock, size, span } from "./format.js";
-import { get, steer } from "./actions.js";
+import { get, controlOutput } from "./actions.js";
 import { trouble } from "./verdict.js";
 
 const box = document.getElementById("outputs-table");
@@ -54,8 +54,8 @@ function make(page, key) {
     item.byHand = true;
     detail(page, key, item);
   });
-  pause.addEventListener("click", () => steer(page, key, page.state.outputs[key].state === "paused" ? "resume" : "pause"));
-  retry.addEventListener("click", () => steer(page, key, "retry"));
+  pause.addEventListener("click", () => controlOutput(page, key, page.state.outputs[key].state === "paused" ? "resume" : "pause"));
+  retry.addEventListener("click", () => controlOutput(page, key, "retry"));
   for (const button of [pause, retry, open]) button.append(h("span", { class: "hidden" }, " output " + plain(key)));
   return item;
 }
@@ -77,8 +77,8 @@ function update(page, key, item) {
   item.lines.waiting.update(page.line("output.events/" + key), number, page.slots);
   item.lines.rate.update(page.line("output.rate/" + key), (n) => number(n) + "/s", page.slots);
   const gone = o.state === "unconfigured" || o.state === "removed";
-  item.pause.hidden = !page.you.steer || gone;
-  item.retry.hidden = !page.you.steer || gone || !(o.state === "retrying" || o.state === "refused" || o.next || Object.keys(o.targets ?? {}).length > 0);
+  item.pause.hidden = !page.you.control || gone;
+  item.retry.hidden = !page.you.control || gone || !(o.state === "retrying" || o.state === "refused" || o.next || Object.keys(o.targets ?? {}).length > 0);
   set(item.pause.firstChild.nodeType === 3 ? item.pause.firstChild : item.pause.insertBefore(document.createTextNode(""), item.pause.firstChild), o.state === "paused" ? "Resume" : "Pause");
   if (!item.byHand && item.opened !== Boolean(kind)) item.toggle(Boolean(kind));
   if (item.opened) detail(page, key, item);

@@ -245,8 +245,8 @@ const group = (label, options) => (options.length ? h("optgroup", { label }, opt
 
 export function show(now) {
   page = now;
-  section.hidden = link.hidden = !page.you.steer && !page.you.sign_in;
-  if (!page.you.steer) {
+  section.hidden = link.hidden = !page.you.control && !page.you.sign_in;
+  if (!page.you.control) {
     wanted = false;
     stop();
     fill(box, h("p", {}, "Events as they come and go are shown to who has signed in. ", h("a", { href: "login" }, "Sign in")));

@@ -82,12 +82,12 @@ func someOutputs(cmd *cobra.Command, args []string) error {
 func (f *serverFlags) steerCommand(what, short, long string) *cobra.Command {
 	return &cobra.Command{
 		Use: what + " NAME…", Short: short, Long: long, Args: someOutputs, ValidArgsFunction: f.CompleteOutputs,
-		RunE: func(cmd *cobra.Command, args []string) error { return f.steer(cmd, what, args, nil) },
+		RunE: func(cmd *cobra.Command, args []string) error { return f.controlOutput(cmd, what, args, nil) },
 	}
 }
 
-// steer asks for a change of each output. Its error names those that were refused.
-func (f *serverFlags) steer(cmd *cobra.Command, what string, names []string, query url.Values) error {
+// controlOutput asks for a change of each output. Its error names those that were refused.
+func (f *serverFlags) controlOutput(cmd *cobra.Command, what string, names []string, query url.Values) error {
 	c, err := f.Ask(cmd)
 	if err != nil {
 		return err
@@ -123,14 +123,14 @@ that target, also of an output that is configured.`,
 				return flags.WrongUsage(errors.New("purge loses what waits: say --yes"))
 			}
 			if target != "" {
-				return f.steerTarget(cmd, "purge", args, url.Values{"target": {target}, "all": {"true"}})
+				return f.controlTarget(cmd, "purge", args, url.Values{"target": {target}, "all": {"true"}})
 			}
 			if !yes {
 				if err := f.sure(cmd, args); err != nil {
 					return err
 				}
 			}
-			return f.steer(cmd, "purge", args, url.Values{"all": {"true"}})
+			return f.controlOutput(cmd, "purge", args, url.Values{"all": {"true"}})
 		},
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "don't ask")

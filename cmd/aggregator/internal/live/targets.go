@@ -25,9 +25,9 @@ func (f *serverFlags) retryOutputs() *cobra.Command {
 it. With --target, it is only what waits aside for that target.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if target == "" {
-				return f.steer(cmd, "retry", args, nil)
+				return f.controlOutput(cmd, "retry", args, nil)
 			}
-			return f.steerTarget(cmd, "retry", args, url.Values{"target": {target}})
+			return f.controlTarget(cmd, "retry", args, url.Values{"target": {target}})
 		},
 	}
 	cmd.Flags().StringVar(&target, "target", "", "only what waits aside for this `target`")
@@ -47,7 +47,7 @@ for a target. No filter is asked again.`,
 					errors.New("move needs --target: 'aggregator output targets' shows what there is"),
 				)
 			}
-			return f.steerTarget(cmd, "move", args, url.Values{"target": {target}, "to": {to}})
+			return f.controlTarget(cmd, "move", args, url.Values{"target": {target}, "to": {to}})
 		},
 	}
 	cmd.Flags().StringVar(&target, "target", "", "what waits aside for this `target`")
@@ -55,12 +55,12 @@ for a target. No filter is asked again.`,
 	return cmd
 }
 
-// steerTarget asks for a change of what waits aside for a target.
-func (f *serverFlags) steerTarget(cmd *cobra.Command, what string, outputs []string, query url.Values) error {
+// controlTarget asks for a change of what waits aside for a target.
+func (f *serverFlags) controlTarget(cmd *cobra.Command, what string, outputs []string, query url.Values) error {
 	if len(outputs) != 1 {
 		return flags.WrongUsage(errors.New("with --target, name one output"))
 	}
-	return f.steer(cmd, "targets/"+what, outputs, query)
+	return f.controlOutput(cmd, "targets/"+what, outputs, query)
 }
 
 func (f *serverFlags) listTargets() *cobra.Command {

@@ -73,8 +73,8 @@ func (s topServer) State(ctx context.Context) (state top.State, err error) {
 	return state, s.client.Get(ctx, "status", nil, &state)
 }
 
-// Steer implements top.Server.
-func (s topServer) Steer(ctx context.Context, output, what string) (string, error) {
+// ControlOutput implements top.Server.
+func (s topServer) ControlOutput(ctx context.Context, output, what string) (string, error) {
 	said, err := s.client.Post(ctx, "outputs/"+url.PathEscape(output)+"/"+what, nil)
 	if err != nil {
 		return "", fmt.Errorf("%s output %s: %w", what, output, err)

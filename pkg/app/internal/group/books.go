@@ -60,7 +60,7 @@ func (b *Books) enter(s *snapshot.Snapshot, self string, peers []peer, audit buf
 	if audit.Corrections != b.corrections {
 		b.due, b.corrections = true, audit.Corrections
 	}
-	current, at := tally(s), now()
+	current, at := countsOf(s), now()
 	if !maps.Equal(current, b.figures) {
 		b.figures, b.since = current, at
 	}
@@ -138,9 +138,9 @@ func (b *Books) close(all map[account]figures, found int64) {
 	b.entries, b.found, b.due, b.killed = entries, found, false, false
 }
 
-// tally returns the figures of all accounts of s, without what was entered. What was found at the start, as this pod
+// countsOf returns the figures of all accounts of s, without what was entered. What was found at the start, as this pod
 // saw it, is what others have told.
-func tally(s *snapshot.Snapshot) map[account]figures {
+func countsOf(s *snapshot.Snapshot) map[account]figures {
 	all := map[account]figures{}
 	for i := range s.Clusters {
 		c := &s.Clusters[i]
