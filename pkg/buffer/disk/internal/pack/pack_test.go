@@ -110,3 +110,48 @@ func TestBuilderClear(t *testing.T) {
 		}
 	}
 }
+
+// TestBuilderAgain builds the same batches twice, as after a transaction that has failed, with others between: they are
+// only read, and what was built before changes nothing.
+func TestBuilderAgain(t *testing.T) {
+	packer, err := chunk.NewPacker("none")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer packer.Close()
+	memory := &Memory{Packer: packer, Entries: chunk.Pool{Keep: 1 << 20}, Arenas: chunk.Pool{Keep: 1 << 20}}
+	outputs := []string{"o"}
+	batchOf := func(conn uint64, tags ...string) *Batch {
+		b := &Batch{Memory: memory, Conn: conn}
+		for i, tag := range tags {
+			b.Begin(buffer.Message{Cluster: "c", Tag: tag, Chunk: fmt.Sprint(conn, " ", i), Outputs: outputs})
+			b.Add(bytes.Repeat([]byte{byte(conn), byte(i)}, 50), 1, true)
+		}
+		b.Prepare()
+		return b
+	}
+	g := &Builder{Memory: memory, Now: time.Unix(1, 0)}
+	build := func(batches ...*Batch) (chunks []string) {
+		for _, b := range batches {
+			b.Part(math.MaxInt64)
+			g.Add(b)
+		}
+		g.Flush()
+		for _, ch := range g.Chunks {
+			h, err := chunk.DecodeHeader(g.Values[ch.From:ch.To], nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			entries := g.Values[ch.From+h.Payload : ch.To]
+			chunks = append(chunks, fmt.Sprintf("%s of %d: %v %x", h.Tag, h.Events, h.Parts, entries))
+		}
+		g.Clear(1 << 20)
+		return chunks
+	}
+	all := []*Batch{batchOf(1, "a", "b", "a"), batchOf(2, "a"), batchOf(3, "c", "a", "b")}
+	first := build(all...)
+	build(batchOf(4, "x", "y", "z", "x", "x", "z"), batchOf(5, "x"))
+	if again := build(all...); len(first) != 3 || !slices.Equal(first, again) {
+		t.Errorf("first %q\nthen  %q", first, again)
+	}
+}
