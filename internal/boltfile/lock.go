@@ -38,13 +38,15 @@ func Lock(dir string) (f *os.File, holder string, err error) {
 			break
 		}
 		if !errors.Is(err, unix.EWOULDBLOCK) {
-			_ = f.Close() // not locked
+			// It is not locked.
+			_ = f.Close()
 			return nil, "", fmt.Errorf("lock directory with %s: %w", path, err)
 		}
 		if waited >= lockWait {
 			// Only for the message.
 			holder, _ := io.ReadAll(io.LimitReader(f, 32))
-			_ = f.Close() // not locked
+			// It is not locked.
+			_ = f.Close()
 			return nil, strings.TrimSpace(string(holder)), fmt.Errorf("directory %s %w", dir, ErrLocked)
 		}
 		time.Sleep(lockWait / 10)

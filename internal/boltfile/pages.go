@@ -81,7 +81,10 @@ func (p *File) Allocated() (int64, error) {
 }
 
 // Close closes the file.
-func (p *File) Close() { _ = p.f.Close() } // only read from
+func (p *File) Close() {
+	// It was only read from.
+	_ = p.f.Close()
+}
 
 // readMeta reads the newest meta page. The one before it must be whole too: where the newest was
 // damaged, that one would show the file as it was a transaction ago.
@@ -152,10 +155,12 @@ func (p *File) Top() *Tree { return &Tree{file: p, root: p.root} }
 // walk is a walk through a tree.
 type walk struct {
 	*Tree
-	fn   func(Element) error
-	torn func(error) // told of damaged pages, which are passed over; nil: they end the walk
+	fn func(Element) error
+	// torn is told of damaged pages, which are passed over; where it is nil they end the walk.
+	torn func(error)
 	seen map[uint64]bool
-	last []byte // key
+	// last is the key before.
+	last []byte
 	// rightmost has only the pages looked at that lead to this key, which is behind all others; nil: all are.
 	rightmost []byte
 }

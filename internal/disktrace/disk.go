@@ -96,7 +96,8 @@ const (
 // Disk follows a trace: what is on it for certain, and what a power cut may take.
 type Disk struct {
 	trace *Trace
-	at    int // operations done
+	// at counts the operations that were done.
+	at    int
 	nodes []diskNode
 	// names are in order.
 	names []change
@@ -218,8 +219,9 @@ func rename(dir func(int) map[string]int, op *Op) {
 
 // choice decides what of the uncertain is kept.
 type choice struct {
-	name  func(op int) bool
-	piece func(op, off int) bool // of a Write; of a Resize with off 0
+	name func(op int) bool
+	// piece is asked of a Write, and of a Resize with off 0.
+	piece func(op, off int) bool
 	// unit is that of pieces, in bytes; 0: a change is kept as a whole or not at all.
 	unit int
 }
@@ -309,7 +311,8 @@ func (d *Disk) state(c *choice) *State {
 func (d *Disk) build(n int, dirs map[int]map[string]int, c *choice) *State {
 	if dir, ok := dirs[n]; ok {
 		s := &State{Dir: map[string]*State{}}
-		for _, name := range slices.Sorted(maps.Keys(dir)) { // so that a seed repeats a state
+		for _, name := range slices.Sorted(maps.Keys(dir)) {
+			// They are in order, so that a seed repeats a state.
 			s.Dir[name] = d.build(dir[name], dirs, c)
 		}
 		return s

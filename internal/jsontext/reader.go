@@ -31,7 +31,8 @@ type Reader struct {
 	text     []byte
 	at       int
 	maxDepth int
-	key, str []byte // of a field, and a string's text, where they are not as they stand in text
+	// key is a field's, and str a string's text, where they are not as they stand in text.
+	key, str []byte
 }
 
 // keepScratch is how many bytes of scratch memory are kept from one text to the next.

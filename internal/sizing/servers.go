@@ -51,8 +51,9 @@ type Servers struct {
 	// Network counts bytes a second in and out, at most.
 	Network float64 `json:"network_each"`
 	// MaxSize is for buffer.jetstream.max_size.
-	MaxSize  int64   `json:"max_size"`
-	Messages float64 `json:"messages_second"` // stored
+	MaxSize int64 `json:"max_size"`
+	// Messages counts those stored in a second.
+	Messages float64 `json:"messages_second"`
 	// PerMessage is in bytes.
 	PerMessage int64 `json:"message_size"`
 }

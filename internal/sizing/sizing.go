@@ -59,7 +59,8 @@ type Load struct {
 	Clusters int
 	// Connections is that of agents, at all replicas together.
 	Connections int
-	Outputs     []string // their types; every event goes to each
+	// Outputs are their types; every event goes to each.
+	Outputs []string
 	// Replicas may be 0: as many as needed.
 	Replicas int
 	// Cores is that of each replica.
@@ -73,18 +74,22 @@ type Load struct {
 
 	// ProgramMemory counts bytes that the program has use for without connections, as its configuration tells.
 	ProgramMemory int64
-	DeadLetters   int64 // buffer.dead_letters.max_size
-	MinFreeDisk   int64 // buffer.min_free_disk
-	QueueLimit    int64 // buffer.max_size of a given configuration; 0: none is given
+	// DeadLetters is buffer.dead_letters.max_size.
+	DeadLetters int64
+	// MinFreeDisk is buffer.min_free_disk.
+	MinFreeDisk int64
+	// QueueLimit is buffer.max_size of a given configuration; 0: none is given.
+	QueueLimit int64
 }
 
 // Plan is what a Load needs. Sizes are bytes, rates are for each second.
 type Plan struct {
 	Given
 
-	Replicas int     `json:"replicas"`
-	Needed   int     `json:"replicas_needed"` // to carry the load with one replica lost
-	Cores    float64 `json:"cores_per_replica"`
+	Replicas int `json:"replicas"`
+	// Needed is how many carry the load with one replica lost.
+	Needed int     `json:"replicas_needed"`
+	Cores  float64 `json:"cores_per_replica"`
 	// CoresInUse is at the load, with one replica lost.
 	CoresInUse float64 `json:"cores_in_use_per_replica"`
 	// Memory is the container's limit.
@@ -95,9 +100,10 @@ type Plan struct {
 	// ClusterSize is for max_queue_size of each cluster, at a replica.
 	ClusterSize int64 `json:"queue_per_cluster"`
 
-	Received    float64 `json:"received_bytes_per_second"`
-	Stored      float64 `json:"stored_bytes_per_second"`
-	Delivered   float64 `json:"delivered_bytes_per_second"` // to each output, before compression
+	Received float64 `json:"received_bytes_per_second"`
+	Stored   float64 `json:"stored_bytes_per_second"`
+	// Delivered is that to each output, before compression.
+	Delivered   float64 `json:"delivered_bytes_per_second"`
 	DiskTraffic float64 `json:"disk_bytes_per_second_per_replica"`
 	// Servers hold the queue; nil: each replica's own volume does.
 	Servers *Servers `json:"servers,omitempty"`
@@ -164,7 +170,8 @@ func For(l Load) (Plan, error) {
 	p.Delivered = p.Received * delivered
 	files := 0.0
 	kinds := all.Kinds(nil)
-	cost := ingestMicros // for each event
+	// It is for each event.
+	cost := ingestMicros
 	shared := l.Queue == QueueJetStream
 	if l.EventsPerChunk == 0 {
 		l.EventsPerChunk = DefaultChunk

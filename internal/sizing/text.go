@@ -19,7 +19,8 @@ func (p Plan) WriteText(out io.Writer) error {
 		humanize.Bytes(p.Stored), strings.Join(p.Outputs, " and "))
 	table := tabwriter.NewWriter(&b, 0, 0, 3, ' ', 0)
 	n := float64(p.Replicas)
-	row := func(cells ...string) { _, _ = io.WriteString(table, strings.Join(cells, "\t")+"\n") } // into memory
+	// It is written into memory.
+	row := func(cells ...string) { _, _ = io.WriteString(table, strings.Join(cells, "\t")+"\n") }
 	row("", "each replica", "all "+strconv.Itoa(p.Replicas), "")
 	busy := "%.2f of them busy when one replica is lost"
 	if p.Replicas == 1 {

@@ -26,10 +26,12 @@ const (
 	Changed = "changed"
 	Dropped = "dropped"
 	Dead    = "dead_letter"
-	Held    = "held" // waits to be joined with others
+	// Held: the event waits to be joined with others.
+	Held = "held"
 	// Skipped: the step's condition is not true.
 	Skipped = "skipped"
-	Made    = "made" // the step made the event
+	// Made: the step made the event.
+	Made = "made"
 )
 
 // String returns the step's place in the configuration.
@@ -43,13 +45,20 @@ type LineKind int
 
 // Kinds of lines.
 const (
-	Plain   LineKind = iota // a step that changed the event
-	Quiet                   // one that did nothing to it
-	Notable                 // one that keeps it from going on
-	Bad                     // one that failed, or killed it
-	Added                   // a field that came
-	Removed                 // one that went
-	Altered                 // one with another value
+	// Plain is a step that changed the event.
+	Plain LineKind = iota
+	// Quiet is one that did nothing to it.
+	Quiet
+	// Notable is one that keeps it from going on.
+	Notable
+	// Bad is one that failed, or made a dead letter of it.
+	Bad
+	// Added is a field that came.
+	Added
+	// Removed is a field that went.
+	Removed
+	// Altered is a field with another value.
+	Altered
 )
 
 // Line is a line of what a step did.

@@ -21,7 +21,8 @@ type decoder struct {
 	*problems
 	warnings *problems
 	redact   *strings.Replacer
-	parsed   map[string]*node // defaults, by their text
+	// parsed has defaults, by their text.
+	parsed map[string]*node
 	// secrets are those that interpolations brought in.
 	secrets []*node
 }

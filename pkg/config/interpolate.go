@@ -30,7 +30,8 @@ type interpolator struct {
 
 // expanded is a text with its references replaced by their values.
 type expanded struct {
-	text, masked string // masked has the references' names only ("${env:NAME}", no default), which may be shown
+	// masked has the names of the references only ("${env:NAME}", no default), which may be shown.
+	text, masked string
 	// refs are those names; nil: there are none.
 	refs []string
 	// standIn says that a value was made up: see Options.StandIn.

@@ -24,8 +24,9 @@ import (
 // own environment, files and host.
 type Options struct {
 	LookupEnv func(name string) (value string, set bool)
-	ReadFile  func(path string) ([]byte, error) // also reads what ${file:} names, relative to the working directory
-	Hostname  func() (string, error)
+	// ReadFile also reads what ${file:} names, relative to the working directory.
+	ReadFile func(path string) ([]byte, error)
+	Hostname func() (string, error)
 	// StandIn has values made up for variables that are not set and files that are not there or not readable, for
 	// whoever only wants to see what a configuration does. What is made up is no mistake, whatever is expected there.
 	StandIn bool

@@ -33,11 +33,14 @@ const (
 type node struct {
 	kind kind
 	place
-	text, tag string // of a scalar; tag is YAML's short one, "!!int"
+	// text is a scalar's, and tag is YAML's short one, "!!int".
+	text, tag string
 	// refs is where text came from, if an interpolation brought it in.
-	refs    []string
-	masked  string // text with those in place of their values
-	standIn bool   // text was made up, since what it refers to is not there
+	refs []string
+	// masked is text with those in place of their values.
+	masked string
+	// standIn says that text was made up, since what it refers to is not there.
+	standIn bool
 	// items are those of a list.
 	items []*node
 	// entries are those of a mapping.
@@ -165,12 +168,14 @@ func (n *node) shown() string {
 type reader struct {
 	*problems
 	interpolator
-	file    string // that is read
+	// file is what is read.
+	file    string
 	count   int
 	stopped bool
 	// active is the aliases being followed.
-	active   map[*yaml.Node]bool
-	imported []*node // scalars that an interpolation brought in
+	active map[*yaml.Node]bool
+	// imported are the scalars that an interpolation brought in.
+	imported []*node
 }
 
 // read returns the root of the one document in data, nil where there is none.

@@ -101,7 +101,8 @@ func typeSchema(t reflect.Type, f field) (schema, error) {
 			s["minLength"] = 1
 		}
 		if t == secretType {
-			s["writeOnly"] = true // for whoever handles configurations: the text is a secret
+			// Whoever handles configurations is told that the text is a secret.
+			s["writeOnly"] = true
 		}
 		return s, nil
 	case t.Kind() == reflect.Bool:
@@ -151,7 +152,7 @@ func typeSchema(t reflect.Type, f field) (schema, error) {
 	return s, nil
 }
 
-// numberSchema is for numbers with a unit; integers says whether any number may go without.
+// numberSchema is for numbers with a unit; integers reports whether any number may go without.
 func numberSchema(pattern string, integers bool) schema {
 	number := schema{"const": 0}
 	if integers {

@@ -11,7 +11,8 @@ import (
 
 // checker finds what is not allowed in an expression, and which fields are used.
 type checker struct {
-	variables types.Map // gets a variable for each field
+	// variables gets one for each field.
+	variables types.Map
 	known     map[string]bool
 	names     []*ast.IdentifierNode
 	doubts    []doubt
@@ -36,7 +37,8 @@ func (c *checker) Visit(node *ast.Node) {
 	case *ast.VariableDeclaratorNode:
 		c.known[n.Name] = true
 	case *ast.BuiltinNode:
-		if !c.known[n.Name] { // with a closure, which can't be disabled
+		if !c.known[n.Name] {
+			// It has a closure, and can't be disabled.
 			c.fail(n, "unknown name "+n.Name)
 		}
 		if n.Name == "fromBase64" && len(n.Arguments) == 1 && isField(n.Arguments[0]) {

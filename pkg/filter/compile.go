@@ -19,7 +19,8 @@ import (
 const (
 	maxText  = 8 << 10
 	maxNodes = 500
-	maxRange = 10000 // numbers in 1..n
+	// maxRange bounds the numbers in 1..n.
+	maxRange = 10000
 	// maxCalls bounds the calls of closures in one evaluation.
 	maxCalls = 4096
 	// maxWork bounds calls times the record's bytes.
@@ -47,7 +48,8 @@ const (
 type used struct {
 	// name is that of a variable.
 	name string
-	root string // record or metadata
+	// root is record or metadata.
+	root string
 	// path may be empty: all of it.
 	path []string
 	form form
@@ -58,8 +60,10 @@ type form byte
 
 const (
 	formPlain form = iota
-	formLine       // without its line end
-	formBytes      // bytes that are not UTF-8 are left as they are
+	// formLine is the text without its line end.
+	formLine
+	// formBytes is the text with bytes that are not UTF-8 left as they are.
+	formBytes
 )
 
 func variables() types.Map {
@@ -174,7 +178,8 @@ func compile(text string, options ...expr.Option) (*Expression, error) {
 	}
 	_, err := expr.Compile(text, append(slices.Clip(options), expr.Env(c.variables), expr.Patch(c))...)
 	if c.settle(); c.err != nil {
-		err = c.err // in our own words
+		// It is said in words of our own.
+		err = c.err
 	}
 	if err != nil {
 		return nil, compileError(text, err)

@@ -22,9 +22,11 @@ type Expression struct {
 	text    string
 	program *vm.Program
 	// fields are those of record and metadata.
-	fields     []used
-	constant   bool // depends on fields, cluster and tag alone
-	time       bool // uses time
+	fields []used
+	// constant says that it depends on fields, cluster and tag alone.
+	constant bool
+	// time says that it uses the event's time.
+	time       bool
 	doubts     []doubt
 	evaluators sync.Pool
 }
@@ -50,7 +52,8 @@ func (c *Condition) True(e *Event) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	yes, _ := v.(bool) // or nil, of a field that is missing
+	// It is nil of a field that is missing.
+	yes, _ := v.(bool)
 	return yes, nil
 }
 

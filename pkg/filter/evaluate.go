@@ -36,7 +36,8 @@ type evaluator struct {
 // last is a field's value in the event before.
 type last struct {
 	bytes []byte
-	known bool // bytes are what env has
+	// known says that bytes are what env has.
+	known bool
 }
 
 func newEvaluator(x *Expression) *evaluator {

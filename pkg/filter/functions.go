@@ -23,7 +23,8 @@ const (
 // patternReplacer is the function replacePattern(text, pattern, with): each match of the regular expression becomes
 // with, in which $1 and ${name} stand for groups.
 func patternReplacer() func(...any) (any, error) {
-	var known sync.Map // *regexp.Regexp by pattern: as many as an expression has
+	// known has *regexp.Regexp by pattern: as many as an expression has.
+	var known sync.Map
 	return func(params ...any) (any, error) {
 		text, pattern, with := params[0].(string), params[1].(string), params[2].(string)
 		compiled, ok := known.Load(pattern)
@@ -53,7 +54,8 @@ func patternReplacer() func(...any) (any, error) {
 // timeFormatter is the function strftime(time, format) or strftime(time, format, zone): a time as text, with the
 // conversions that index names have, in UTC or in a zone such as Asia/Seoul.
 func timeFormatter() func(...any) (any, error) {
-	var formats, zones sync.Map // *event.Template and *time.Location, by what is written
+	// formats has *event.Template and zones has *time.Location, by what is written.
+	var formats, zones sync.Map
 	return func(params ...any) (any, error) {
 		at, text, name := params[0].(time.Time), params[1].(string), "UTC"
 		if len(params) > 2 {

@@ -30,15 +30,17 @@ type Config interface {
 
 // Deps is what a step needs of the program besides its settings.
 type Deps struct {
-	Log zerolog.Logger // that names the step
+	// Log names the step.
+	Log zerolog.Logger
 	Now func() time.Time
 }
 
 // Made is a step, ready to be put in its place.
 type Made struct {
 	// Step is set, or Joiner.
-	Step   Step
-	Joiner Joiner // or this
+	Step Step
+	// Joiner is set where Step is not.
+	Joiner Joiner
 	// Then is the stage right behind the step, of a Kind and with a Joiner of its own; nil: there is none. One
 	// goroutine uses both.
 	Then *Stage

@@ -197,7 +197,8 @@ func place(v any) any {
 // memberOf is the operator in.
 func memberOf(item, list any) bool {
 	switch list := list.(type) {
-	case []int: // as expr has a list of literals
+	case []int:
+		// A list of literals, as expr has it.
 		if i, ok := item.(int); ok {
 			return slices.Contains(list, i)
 		}

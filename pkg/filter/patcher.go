@@ -102,9 +102,11 @@ func exact(n *ast.BinaryNode) bool {
 	}
 	if left, right := mayBeInteger(n.Left), mayBeInteger(n.Right); !left || !right {
 		if !calculates && (left && isNumber(n.Right) || right && isNumber(n.Left)) {
-			return true // with a float
+			// It is compared with a float.
+			return true
 		}
-		return n.Operator == "+" && !isNumber(n.Left) && !isNumber(n.Right) // of texts, within the limit
+		// Texts are added within their limit.
+		return n.Operator == "+" && !isNumber(n.Left) && !isNumber(n.Right)
 	}
 	if !calculates {
 		return !isNumber(n.Left) || !isNumber(n.Right)

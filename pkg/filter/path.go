@@ -53,7 +53,7 @@ func ParsePath(text string) ([]string, error) {
 	return path, nil
 }
 
-// notInName says which characters end a name that is not in quotes.
+// notInName reports which characters end a name that is not in quotes.
 func notInName(r rune) bool {
 	return strings.ContainsRune(".[]{}|\"", r) || unicode.IsSpace(r)
 }

@@ -13,9 +13,12 @@ type Verdict uint8
 
 // The verdicts.
 const (
-	Keep Verdict = iota // it goes on to the next step
-	Drop                // it is dropped, and counted
-	Dead                // it becomes a dead letter, with Event.Detail as the reason's words
+	// Keep: it goes on to the next step.
+	Keep Verdict = iota
+	// Drop: it is dropped, and counted.
+	Drop
+	// Dead: it becomes a dead letter, with Event.Detail as the reason's words.
+	Dead
 )
 
 // Step decides on events and changes them, one at a time. Steps of one kind share nothing; one
@@ -53,10 +56,12 @@ type Event struct {
 
 	// fields are those of the record, in order; valid where read.
 	fields []field
-	read   bool // fields stand for the record
+	// read says that fields stand for the record.
+	read bool
 	// looked says that the next look-up reads all fields: one is not the only one, or a change follows.
-	looked  bool
-	changed bool // Record is older than fields
+	looked bool
+	// changed says that Record is older than fields.
+	changed bool
 	// memory is behind what was set, only appended to until Reset.
 	memory []byte
 	// rendered is behind Record once it was changed.

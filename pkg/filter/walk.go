@@ -8,8 +8,9 @@ import (
 
 // field is one member of a map: its key and its value, one after the other.
 type field struct {
-	entry    []byte
-	from, to int32 // the key's text in entry; from is 0 where the key is no str or bin
+	entry []byte
+	// from and to are those of the key's text in entry; from is 0 where the key is no str or bin.
+	from, to int32
 	// value is where the value begins in entry.
 	value int32
 }

@@ -38,7 +38,8 @@ type frame struct {
 }
 
 type option struct {
-	Chunk    string  `msgpack:"chunk"` // to acknowledge
+	// Chunk is what is to be acknowledged.
+	Chunk    string  `msgpack:"chunk"`
 	Handover message `msgpack:"handover"`
 }
 
@@ -47,7 +48,8 @@ type message struct {
 	Kind kind `msgpack:"kind"`
 
 	// Of begin and end:
-	Queue    []byte   `msgpack:"queue,omitempty"` // the sender's own number, 16 bytes
+	// Queue is the sender's own number, 16 bytes.
+	Queue    []byte   `msgpack:"queue,omitempty"`
 	Clusters []string `msgpack:"clusters,omitempty"`
 	Outputs  []string `msgpack:"outputs,omitempty"`
 
@@ -111,8 +113,10 @@ type reply struct {
 	Later bool `msgpack:"later,omitempty"`
 
 	// Of begin:
-	Clusters []string `msgpack:"clusters,omitempty"` // of those asked for, which are taken
-	Unknown  []string `msgpack:"unknown,omitempty"`  // outputs that the receiver has not configured
+	// Clusters are those asked for which are taken.
+	Clusters []string `msgpack:"clusters,omitempty"`
+	// Unknown are outputs that the receiver has not configured.
+	Unknown []string `msgpack:"unknown,omitempty"`
 }
 
 func headerOf(h *buffer.Handed) *chunkHeader {

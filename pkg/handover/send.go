@@ -29,12 +29,15 @@ var ErrRefused = errors.New("the other aggregator refuses")
 
 // Sender hands over what a queue holds. Nobody takes chunks from the queue meanwhile.
 type Sender struct {
-	Queue  buffer.Queue // which is a buffer.Giver
+	// Queue is a buffer.Giver too.
+	Queue  buffer.Queue
 	Client client.Config
 	// Rate counts bytes of entries a second; 0: no limit.
-	Rate     int64
-	Progress func(Progress) // called after each step; nil: nobody looks
-	Retrying func(error)    // called before another connection is tried; nil: nobody looks
+	Rate int64
+	// Progress is called after each step; nil: nobody looks.
+	Progress func(Progress)
+	// Retrying is called before another connection is tried; nil: nobody looks.
+	Retrying func(error)
 
 	// wait is how long to wait before another connection is tried.
 	wait  time.Duration
@@ -43,7 +46,8 @@ type Sender struct {
 
 // Progress is how far a handover is. Events and letters are counted once, however many outputs they are owed to.
 type Progress struct {
-	Events, Bytes int64 // in chunks that were handed over
+	// Events and Bytes are those of the chunks that were handed over.
+	Events, Bytes int64
 	Letters       int64
 }
 
@@ -51,7 +55,8 @@ type Progress struct {
 type Terms struct {
 	// Clusters are those that it takes over.
 	Clusters []string
-	Unknown  []string // outputs that it has not configured: what they are owed waits there until they are
+	// Unknown are outputs that it has not configured: what they are owed waits there until they are.
+	Unknown []string
 }
 
 // Result is what became of a handover.
@@ -110,7 +115,8 @@ type link struct {
 
 	// number is that of messages.
 	number int
-	out    []byte // messages that are not sent
+	// out has the messages that are not sent yet.
+	out []byte
 	// ids are the ids of these.
 	ids    []string
 	seqs   []uint64

@@ -30,9 +30,11 @@ const (
 type Receiver struct {
 	Taker buffer.Taker
 	// Clusters are those whose chunks are taken.
-	Clusters   []string
-	Configured func(output string) bool // reports whether the output is configured here
-	Waits      func(buffer.Owing)       // is told of each target for which something waits aside since
+	Clusters []string
+	// Configured reports whether the output is configured here.
+	Configured func(output string) bool
+	// Waits is told of each target for which something waits aside since.
+	Waits func(buffer.Owing)
 	// MaxMessage counts bytes of a chunk's entries at most.
 	MaxMessage int
 	// Idle is how long a sender may say nothing.
@@ -247,5 +249,6 @@ func (s *session) answer(r *reply) error {
 // refuse tells the sender why the connection ends, if it still reads.
 func (s *session) refuse(err error) {
 	later := errors.Is(err, buffer.ErrFull) || errors.Is(err, buffer.ErrClosed) || errors.Is(err, context.Canceled)
-	_ = s.answer(&reply{Error: err.Error(), Later: later}) // the connection ends either way
+	// The connection ends either way.
+	_ = s.answer(&reply{Error: err.Error(), Later: later})
 }

@@ -6,13 +6,20 @@ import "slices"
 type opcode uint8
 
 const (
-	opByte    opcode = iota // take the byte b
-	opNotDot                // take any byte but a dot
-	opAny                   // take any byte
-	opSplit                 // go on at x and at y
-	opJump                  // go on at x
-	opPartEnd               // go on if the tag ends here or a dot follows
-	opStart                 // go on if this is the tag's beginning
+	// opByte takes the byte b.
+	opByte opcode = iota
+	// opNotDot takes any byte but a dot.
+	opNotDot
+	// opAny takes any byte.
+	opAny
+	// opSplit goes on at x and at y.
+	opSplit
+	// opJump goes on at x.
+	opJump
+	// opPartEnd goes on if the tag ends here or a dot follows.
+	opPartEnd
+	// opStart goes on if this is the tag's beginning.
+	opStart
 	// opRest is the pattern matches whatever follows.
 	opRest
 	// opMatch is the last one: the pattern matches if the tag ends here.

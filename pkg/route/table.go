@@ -44,8 +44,9 @@ type Table struct {
 type key struct{ cluster, tag string }
 
 type compiled struct {
-	tags     []Pattern
-	clusters []Pattern // none: all
+	tags []Pattern
+	// clusters are those that it is for; none: all.
+	clusters []Pattern
 	goOn     bool
 	// asks says that it has a condition.
 	asks bool

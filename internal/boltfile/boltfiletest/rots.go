@@ -17,8 +17,9 @@ import (
 
 // Rot is one damage to a file.
 type Rot struct {
-	name     string
-	From, to int // bytes that it changes; from -1: what can't be told from a file that was always so
+	name string
+	// From and to bound the bytes that it changes; From is -1 where nobody can tell it from a file that was always so.
+	From, to int
 	change   func(b []byte) []byte
 }
 
@@ -101,7 +102,8 @@ func rotPage(b []byte, at int, emit func(Rot)) {
 		emit(put(fmt.Sprint("page ", other), at, bytes.Clone(p)))
 		binary.LittleEndian.PutUint64(p, id)
 		stale := put(fmt.Sprint("page, renumbered, ", other), at, p)
-		stale.From = -1 // as if the file were an older one: nobody can tell
+		// It is as if the file were an older one: nobody can tell.
+		stale.From = -1
 		emit(stale)
 	}
 	emit(Rot{fmt.Sprint("cut at ", at), at, len(b), func(b []byte) []byte { return b[:at] }})

@@ -42,7 +42,8 @@ func (c *Config) Check(r *setting.Report) {
 type set struct {
 	path  []string
 	value *filter.Expression
-	ready []byte // msgpack; empty: the expression failed, or its value has no place in a record
+	// ready is msgpack; it is empty where the expression failed, or its value has no place in a record.
+	ready []byte
 }
 
 type step struct {

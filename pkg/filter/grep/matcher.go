@@ -18,9 +18,11 @@ const maxTexts = 16
 // is searched for as such; of others, what each match begins with or has in it is looked for first.
 type matcher struct {
 	// texts are those of which one must be there.
-	texts      [][]byte
-	start, end bool           // at the start, at the end of what is matched
-	regex      *regexp.Regexp // and then match this; nil: nothing more
+	texts [][]byte
+	// start and end say that they are at the start, at the end of what is matched.
+	start, end bool
+	// regex is to match then; nil: nothing more is asked.
+	regex *regexp.Regexp
 }
 
 func newMatcher(text string) (*matcher, error) {

@@ -14,11 +14,14 @@ type kind uint8
 const (
 	// Nobody does. After fragments of Docker's driver of old, which marked all but the last one, it is their end.
 	unmarked kind = iota
-	marked        // Docker's driver of old: partial_message alone
-	numbered      // Docker's driver: partial_id and partial_ordinal
+	// marked is Docker's driver of old: partial_message alone.
+	marked
+	// numbered is Docker's driver: partial_id and partial_ordinal.
+	numbered
 	// tagged is the container runtime interface: P or F in logtag or _p.
 	tagged
-	jsonFile // Docker's files, which have stream: a text without a line feed at its end
+	// jsonFile is Docker's files, which have stream: a text without a line feed at its end.
+	jsonFile
 )
 
 // The names of the marks.
@@ -40,12 +43,16 @@ const (
 // fragment is what an event says of itself.
 type fragment struct {
 	kind kind
-	more bool // of its line follows
+	// more says that more of its line follows.
+	more bool
 	// path is that of the text.
-	path    []string
-	text    []byte // valid until the event changes
-	id      []byte // numbered: of the line
-	ordinal int    // numbered: from 1; 0: not said
+	path []string
+	// text is valid until the event changes.
+	text []byte
+	// id is the line's, where it is numbered.
+	id []byte
+	// ordinal counts from 1 where it is numbered; 0: it is not said.
+	ordinal int
 }
 
 // read returns what ev is a fragment of; false: it has no text.

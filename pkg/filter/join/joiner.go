@@ -28,7 +28,8 @@ const (
 	unknown lineEnds = iota
 	// fed is its lines end in line feeds: a text without one is a fragment.
 	fed
-	bare // no text has one: each is a line, whose end an agent has cut off
+	// bare: no text has one, so that each is a line whose end an agent has cut off.
+	bare
 )
 
 // Joiner joins fragments to lines. A line has the first one's record, without the marks, and the

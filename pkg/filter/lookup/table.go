@@ -39,11 +39,13 @@ type target struct {
 // builder makes a table of rows.
 type builder struct {
 	table
-	all bool // columns are added, not only those of targets
+	// all says that columns are added, not only those of targets.
+	all bool
 	key string
 	// index has the targets that were made of columns.
 	index map[string]int
-	used  map[string]bool // columns that there are
+	// used has the columns that there are.
+	used map[string]bool
 }
 
 // read makes a table of a file's content, in a format.

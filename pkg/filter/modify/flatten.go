@@ -15,8 +15,9 @@ type flatten struct {
 	name, body, result []byte
 	members            []member
 	names              nameFilter
-	alike              bool // two names may be equal
-	n, limit           int
+	// alike says that two names may be equal.
+	alike    bool
+	n, limit int
 }
 
 // apply moves the members of the map at f.path, and of maps within it, to where the map is, under

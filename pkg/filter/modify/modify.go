@@ -55,8 +55,9 @@ func (r *rename) apply(ev *filter.Event) (failed error) {
 
 // assignment is a field and what it is set to: one of value, template and copied.
 type assignment struct {
-	path     []string
-	value    []byte // msgpack; of a template and a copy for the event in hand, empty: not set
+	path []string
+	// value is msgpack; of a template and a copy it is for the event in hand, and empty where nothing is set.
+	value    []byte
 	template *event.Template
 	copied   []string
 }

@@ -35,15 +35,17 @@ type Joiner struct {
 type trace struct {
 	at    states
 	first *filter.Event
-	head  []byte // its line
+	// head is its line.
+	head []byte
 	// text is that of the lines so far, where there are several.
 	text []byte
 	// newline is the last one's end.
 	newline string
 	lines   int
 	// bytes is that of all lines.
-	bytes   int
-	pending []line // further lines, which belong to it only if one that does follows
+	bytes int
+	// pending are further lines, which belong to it only if one that does follows.
+	pending []line
 }
 
 // line is an event with its due time.

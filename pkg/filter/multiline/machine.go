@@ -16,7 +16,8 @@ type states uint64
 
 // machine says which lines make up an event. It is immutable.
 type machine struct {
-	start []edge // to be tried on any line
+	// start is tried on any line.
+	start []edge
 	next  []edge
 	// soft is those where the lines since the last other state belong to the event only if more follow.
 	soft states
@@ -26,7 +27,8 @@ type machine struct {
 	kinds []states
 	// words are those of start.
 	words words
-	end   *regexp.Regexp // matches the last line of an event; nil: the line after it says that it was the last
+	// end matches the last line of an event; where it is nil the line after it says that it was the last.
+	end *regexp.Regexp
 }
 
 // edge leads from states to one for the lines that it matches.
@@ -38,14 +40,16 @@ type edge struct {
 	words uint64
 	re    *regexp.Regexp
 	// not may be nil: then it does not matter.
-	not   *regexp.Regexp
-	fresh bool // not for the first line once more
+	not *regexp.Regexp
+	// fresh says that the edge is not for the first line once more.
+	fresh bool
 }
 
 // word is a text that a line has: at its beginning, at its end, or anywhere.
 type word struct {
-	text  []byte
-	place byte // '^', '$' or 0
+	text []byte
+	// place is '^', '$' or 0.
+	place byte
 }
 
 func newWord(text string) word {
@@ -85,8 +89,9 @@ type words struct {
 	// list is at most 64.
 	list []word
 	// anywhere is that of those that may be.
-	anywhere    uint64
-	first, last [256]uint64 // of those that begin or end with a byte, and begin or end the line
+	anywhere uint64
+	// first and last are those that begin or end with a byte, and begin or end the line.
+	first, last [256]uint64
 }
 
 // bit returns the bit of w, which it adds.
@@ -182,7 +187,8 @@ func patternMachine(first, further, last string) (*machine, error) {
 
 // rule is an edge as it is written down.
 type rule struct {
-	from string // states, "" for none: the line may be a first one
+	// from is states, or "" for none: the line may be a first one.
+	from string
 	// to is a state, see above; "!" behind it: not if the line is the first one once more.
 	to string
 	// Words of which one is in the line, separated by "|": with ^ in front at its beginning, with $ at its end.

@@ -22,7 +22,8 @@ type accessLine struct {
 	// words is before the time: client, identity, user.
 	words                          [3][]byte
 	time, method, path, code, size []byte
-	referer, agent                 []byte // both or none
+	// referer and agent are there both, or neither.
+	referer, agent []byte
 	// rest is after the agent.
 	rest []byte
 }

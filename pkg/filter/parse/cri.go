@@ -178,7 +178,8 @@ func (j *joiner) hold(ev *filter.Event, line *criLine, now time.Time) {
 	h.tag = string(j.scratch)
 	j.scratch = j.appendStream(j.scratch, ev, line.stream)
 	if !j.keep {
-		ev.Remove(j.field...) // before it is copied: it is in h already
+		// It goes before the event is copied: h has it already.
+		ev.Remove(j.field...)
 	}
 	h.event = ev.Clone()
 	j.lines.Add(j.scratch, h, now.Add(j.limits.MaxWait))

@@ -12,7 +12,8 @@ import (
 // keys are allowed; the last counts. A format that fails may leave some behind. Nothing is
 // allocated for a field but the growth of memory that is used again.
 type fields struct {
-	pairs []byte // key, value, key, value, …
+	// pairs is key, value, key, value, ….
+	pairs []byte
 	// keys are those of the keys' texts in pairs.
 	keys []span
 	// mask is maskOf of all keys.
@@ -31,8 +32,9 @@ type fields struct {
 	// received is the time the event came with: it tells the year where a text does not.
 	received event.Time
 	// time is as read.
-	time  event.Time
-	timed bool // time is set
+	time event.Time
+	// timed says that time is set.
+	timed bool
 	// err is the first text that is not what it must be.
 	err error
 }

@@ -12,7 +12,8 @@ type line struct {
 	dst  *fields
 	rest []byte
 	err  error
-	read bool // something was
+	// read says that something was read.
+	read bool
 }
 
 // part cuts the space before the next part.

@@ -159,7 +159,8 @@ func (f *logfmt) unescape(text []byte, n int) (value, rest []byte, err error) {
 		if text[1] == 'x' {
 			f.memory = append(f.memory, byte(r))
 		} else {
-			f.memory = utf8.AppendRune(f.memory, r) // of half a surrogate pair, U+FFFD
+			// Half a surrogate pair becomes U+FFFD.
+			f.memory = utf8.AppendRune(f.memory, r)
 		}
 		text = text[size:]
 		n = quoteOrEscape(text)

@@ -24,7 +24,8 @@ type LTSV struct {
 // no delimiter after it is passed over, as in fluentd; one label there must be.
 type ltsv struct {
 	delimiter, label []byte
-	pattern          *regexp.Regexp // instead of delimiter where it is not nil
+	// pattern stands instead of delimiter where it is not nil.
+	pattern *regexp.Regexp
 }
 
 func newLTSV(cfg LTSV) (*ltsv, error) {

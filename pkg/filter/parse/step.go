@@ -26,7 +26,8 @@ type parser struct {
 	onError string
 	// keep says that the text stays.
 	keep bool
-	data bool // other fields stay
+	// data says that other fields stay.
+	data bool
 	// received says that the event's time stays.
 	received bool
 	into     string
@@ -89,7 +90,8 @@ func newParser(cfg Config) (*parser, error) {
 		wrong = append(wrong, err)
 	} else if len(f.layouts) == 0 {
 		if own == nil {
-			own = []string{""} // guessed
+			// It is guessed.
+			own = []string{""}
 		}
 		for _, format := range own {
 			l, err := timelayout.New(format, zone)
@@ -218,7 +220,8 @@ func (p *parser) merge(ev *filter.Event) {
 		ev.Time = f.time
 	}
 	if !p.data {
-		ev.Replace([]byte{0x80}) // no fields
+		// The record has no fields then.
+		ev.Replace([]byte{0x80})
 	} else {
 		if !p.keep && len(p.field) > 1 {
 			ev.Remove(p.field...)

@@ -40,7 +40,8 @@ const (
 // 5424 also msgid and extradata, with "-" where there is none.
 type syslog struct {
 	protocol string
-	elements bool // structured data also become maps
+	// elements says that structured data also become maps.
+	elements bool
 	// zone is that of times that name none.
 	zone *time.Location
 	// words is how many the time has, where the settings say how it is written; 0: as the RFCs do.

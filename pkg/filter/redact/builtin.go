@@ -201,7 +201,8 @@ func findIPv6(text []byte, spans []span) []span {
 				continue
 			}
 			from = at
-		case from > 0 && text[from-1] == ':': // within what was tried
+		case from > 0 && text[from-1] == ':':
+			// This is within what was tried.
 			continue
 		case n == 0 && !double:
 			from = at

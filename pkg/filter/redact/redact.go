@@ -48,7 +48,8 @@ type Step struct {
 	// mac may be nil: mask.
 	mac hash.Hash
 
-	record []byte // that is searched
+	// record is what is searched.
+	record []byte
 	// out is the new record, up to copied.
 	out []byte
 	// copied is that of record; 0: nothing was found.

@@ -12,8 +12,10 @@ import (
 
 // Reasons that a Sink is told for events that are dropped, and for dead letters.
 const (
-	ReasonWhen     = "when"     // other outputs' routes took it
-	ReasonUnrouted = "unrouted" // no route took it
+	// ReasonWhen: other outputs' routes took it.
+	ReasonWhen = "when"
+	// ReasonUnrouted: no route took it.
+	ReasonUnrouted = "unrouted"
 	// ReasonFilter is a step dropped it, or found it dead.
 	ReasonFilter = "filter"
 )
@@ -65,10 +67,12 @@ type Rules struct {
 
 type route struct {
 	Route
-	here bool // leads to the output
+	// here says that it leads to the output.
+	here bool
 	// asked is that of When.
-	asked     figures
-	condition filter.Stage // When, for OnError
+	asked figures
+	// condition is When, for OnError.
+	condition filter.Stage
 	stages    []*stage
 }
 
@@ -76,9 +80,10 @@ type origin struct{ cluster, tag string }
 
 // plan is what the routes say of a cluster's tag.
 type plan struct {
-	routes   []*route
-	plain    bool
-	accounts bool // for events that no route takes
+	routes []*route
+	plain  bool
+	// accounts is for events that no route takes.
+	accounts bool
 }
 
 // maxPlans is for how many clusters' tags plans are remembered.
@@ -87,7 +92,8 @@ const maxPlans = 4096
 type stage struct {
 	filter.Stage
 	next []*stage
-	emit func(*filter.Event) // into next
+	// emit gives an event to next.
+	emit func(*filter.Event)
 
 	figures
 }

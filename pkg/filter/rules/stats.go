@@ -28,8 +28,9 @@ type Stats struct {
 	// Dropped counts events that it dropped or made dead letters.
 	Dropped uint64
 	// Errors counts events that it, or its own condition, failed on.
-	Errors  uint64
-	Seconds float64 // time spent in it, reckoned from one call in 64; not for conditions
+	Errors uint64
+	// Seconds is the time spent in it, reckoned from one call in 64; not for conditions.
+	Seconds float64
 }
 
 // Stats returns the figures of the routes to the output and of all their stages. It may be called at
@@ -56,7 +57,8 @@ func (f *figures) stats(route string, s *filter.Stage) Stats {
 		Dropped: f.dropped.Load(), Errors: f.errors.Load(),
 		Seconds: (time.Duration(f.nanos.Load()) * sampling).Seconds(),
 	}
-	st.In = f.in.Load() // after Dropped, so that it is not less
+	// It is read after Dropped, so that it is not less.
+	st.In = f.in.Load()
 	if st.Out = f.out.Load(); s.Joiner == nil {
 		st.Out = st.In - st.Dropped
 	}

@@ -17,7 +17,8 @@ type Seen struct {
 	Event *filter.Event
 	// Before is its record as it came in: a copy, nil for an event that the stage made.
 	Before []byte
-	Time   event.Time // its time as it came in
+	// Time is that as it came in.
+	Time event.Time
 	// Tag is likewise, as it would have been delivered.
 	Tag string
 
@@ -26,8 +27,9 @@ type Seen struct {
 	Held bool
 	// Skipped says that the stage's condition is not true.
 	Skipped bool
-	Late    bool // only Err is told, of an event that has gone on
-	Err     error
+	// Late says that only Err is told, of an event that has gone on.
+	Late bool
+	Err  error
 }
 
 // Trace has see called for every event that a route takes and for every stage that it passes, before
@@ -87,8 +89,9 @@ type traced struct {
 	// held is what the stage's Joiner holds back, by first origin.
 	held map[any]Seen
 	// mark is the first origin of the event at hand.
-	mark  any
-	joins bool // the event at hand went on within another one
+	mark any
+	// joins says that the event at hand went on within another one.
+	joins bool
 }
 
 func (t *traced) enter(e *filter.Event) Seen {

@@ -18,8 +18,9 @@ const keepMemory = 64 << 10
 // is missing), and each where no key is set, is decided on by its id, so that a delivery that is
 // repeated comes to the same.
 type Step struct {
-	key   *event.Template
-	limit uint64 // hashes up to it go on
+	key *event.Template
+	// limit is the largest hash that goes on.
+	limit uint64
 	text  []byte
 }
 

@@ -61,11 +61,14 @@ type id struct {
 type window struct {
 	id
 	// seconds are those that went on.
-	seconds         []uint32
-	passed, dropped uint64     // dropped ones since the last summary
-	tag, newTag     string     // newTag: of a step before
-	first, last     event.Time // of the dropped ones since the last summary
-	due             time.Time
+	seconds []uint32
+	// dropped counts those since the last summary.
+	passed, dropped uint64
+	// newTag is what a step before has set.
+	tag, newTag string
+	// first and last are of those dropped since the last summary.
+	first, last event.Time
+	due         time.Time
 	// place is in waiting, while dropped is not 0.
 	place *list.Element
 }

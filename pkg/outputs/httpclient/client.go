@@ -28,8 +28,9 @@ import (
 )
 
 const (
-	dialTimeout     = 10 * time.Second
-	idleConnections = 30 * time.Second // less than proxies and load balancers usually wait
+	dialTimeout = 10 * time.Second
+	// idleConnections is less than proxies and load balancers usually wait.
+	idleConnections = 30 * time.Second
 	// maxAnswer is how many bytes of an answer are read.
 	maxAnswer = 64 << 10
 	// maxQuote is how many bytes of it an error shows.
@@ -109,7 +110,8 @@ func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse
 // Request is one request. The body is not changed, and is not kept.
 type Request struct {
 	Method, URL, ContentType string
-	Header                   http.Header // besides those of the settings; nil: none
+	// Header is what is sent besides the headers of the settings.
+	Header http.Header
 	// Body is before compression.
 	Body []byte
 	// Plain says that it is not compressed, whatever the settings say.
@@ -119,7 +121,8 @@ type Request struct {
 // Answer is what the server answered.
 type Answer struct {
 	Status int
-	Kind   string // its media type
+	// Kind is its media type.
+	Kind string
 	// Body is at most its beginning, without secrets.
 	Body       []byte
 	RetryAfter time.Duration
@@ -148,10 +151,11 @@ func (c *Client) Do(ctx context.Context, r Request) (answer Answer, sent bool, e
 	}
 	req, err := http.NewRequestWithContext(ctx, r.Method, r.URL, content)
 	if err != nil {
+		// Its text would show the URL.
 		return Answer{}, false, &outputs.SendError{
 			Reason: outputs.ReasonServer,
 			Err:    errors.New("the URL can't be asked"),
-		} // its text would show it
+		}
 	}
 	req.ContentLength = int64(len(body))
 	concealed, err := c.head(ctx, req, r, encoding)
@@ -168,7 +172,8 @@ func (c *Client) Do(ctx context.Context, r Request) (answer Answer, sent bool, e
 	if err != nil {
 		return Answer{}, true, c.network(ctx, r.URL, fmt.Errorf("read the answer: %w", err))
 	}
-	_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, maxAnswer)) // so that the connection can be used again
+	// Then the connection can be used again.
+	_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, maxAnswer))
 	kind, _, _ := strings.Cut(res.Header.Get("Content-Type"), ";")
 	if res.StatusCode == http.StatusUnauthorized {
 		c.forget()

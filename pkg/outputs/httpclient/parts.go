@@ -13,7 +13,8 @@ import (
 type Part struct {
 	// Target is as outputs.Failure has it.
 	Target string
-	Events []int // their indexes in the batch, ascending
+	// Events are their indexes in the batch, ascending.
+	Events []int
 }
 
 // SendParts makes the requests of a batch, one after the other, by post, which returns nil where the i-th was accepted,
@@ -88,7 +89,8 @@ func failure(n int, target string, se *outputs.SendError) outputs.Failure {
 		Kind: outputs.KindOf(strings.ReplaceAll(http.StatusText(se.Status), " ", "_")),
 	}
 	if f.Reason == outputs.ReasonTooLarge {
-		f.Reason = outputs.ReasonServer // which of them it is is found when they are sent apart
+		// Which of them it is is found when they are sent apart.
+		f.Reason = outputs.ReasonServer
 	}
 	return f
 }

@@ -12,7 +12,8 @@ import (
 type op struct{ conv, literal byte }
 
 const (
-	white      = ' ' // any number of spaces
+	// white is any number of spaces.
+	white      = ' '
 	knownConvs = "%Y %y %m %d %e %b %B %h %a %A %j %H %k %I %l %p %P %M %S %L %N %f %z %:z %Z %s %Q %T %F %D %R %r " +
 		"%c %n %t %%"
 )
@@ -67,7 +68,8 @@ func compileStrptime(ops []op, format string) ([]op, error) {
 			return nil, fmt.Errorf("%q: %q at position %d is no conversion (known are %s)",
 				format, format[start:min(i+1, len(format))], start+1, knownConvs)
 		}
-		ops, _ = compileStrptime(ops, long) // of conversions that are known
+		// These conversions are known.
+		ops, _ = compileStrptime(ops, long)
 	}
 	return ops, nil
 }

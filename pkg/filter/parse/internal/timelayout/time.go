@@ -27,7 +27,8 @@ type Layout struct {
 type layoutKind uint8
 
 const (
-	anyTime layoutKind = iota // RFC 3339, ISO 8601 without a zone, Unix in s, ms, µs or ns by its size
+	// anyTime is RFC 3339, ISO 8601 without a zone, or Unix in s, ms, µs or ns by its size.
+	anyTime layoutKind = iota
 	unixSeconds
 	unixMillis
 	unixMicros
@@ -39,12 +40,16 @@ const (
 
 // Times that can be written with four digits of the year.
 const (
-	minSecond = -62135596800 // 0001-01-01
-	maxSecond = 253402300799 // 9999-12-31T23:59:59
-	maxAhead  = 24 * 60 * 60 // clocks and zones are wrong by less than a day
+	// minSecond is that of 0001-01-01.
+	minSecond = -62135596800
+	// maxSecond is that of 9999-12-31T23:59:59.
+	maxSecond = 253402300799
+	// maxAhead is a day: clocks and zones are wrong by less.
+	maxAhead = 24 * 60 * 60
 	// minGuess is what is taken for a Unix time without being told: from 1973.
 	minGuess = 1e8
-	maxGuess = 4102444800 // to 2099
+	// maxGuess is the end of 2099.
+	maxGuess = 4102444800
 )
 
 // New reads the name or the format of a layout.
