@@ -24,9 +24,11 @@ func (b *builder) agent(old *flow.Old, servers bool) {
 	stay := b.keepFilters(old, servers || forwardsOnly(old))
 	f := File{Name: "agent-" + filepath.Base(old.File)}
 	switch ext := filepath.Ext(f.Name); {
-	case ext == "": // a chart's values have none
+	// A chart's values have none.
+	case ext == "":
 		f.Name += ".conf"
-	case (ext == ".yaml" || ext == ".yml") && !old.YAML: // of resources
+	// It is made of resources.
+	case (ext == ".yaml" || ext == ".yml") && !old.YAML:
 		f.Name = strings.TrimSuffix(f.Name, ext) + ".conf"
 	}
 	if old.Bit {

@@ -20,10 +20,12 @@ type builder struct {
 	clusters          []flow.Map
 	filters, outputs  flow.Map
 	names             map[*flow.Output]string
-	drop              bool // the filter that drops all is needed
-	unrouted          bool // what no route takes is dropped
-	whenFull          []string
-	agents            []File
+	// drop says that the filter that drops all is needed.
+	drop bool
+	// unrouted says that what no route takes is dropped.
+	unrouted bool
+	whenFull []string
+	agents   []File
 }
 
 func (b *builder) build() (*Result, error) {
@@ -189,7 +191,8 @@ func (b *builder) addRoutes(routes []*flow.Route) {
 		if len(r.Outputs) == 0 {
 			b.drop = true
 			names = []any{"discard"}
-			outputs = []any{""} // known when all outputs are
+			// It is known when all outputs are.
+			outputs = []any{""}
 		}
 		if len(names) > 0 {
 			m = m.With("filters", names)
@@ -273,7 +276,8 @@ func (b *builder) nameFilters(routes []*flow.Route) [][]any {
 			by[u] += fmt.Sprintf("%d,", i)
 		}
 	}
-	named := map[flow.Use]string{} // by its first use
+	// named is the name of a list by its first use.
+	named := map[flow.Use]string{}
 	out := make([][]any, len(routes))
 	for i, r := range routes {
 		for from := 0; from < len(r.Steps); {

@@ -39,7 +39,8 @@ func texts(files *syntax.Files, data string) (names []string) {
 	d := yaml.NewDecoder(strings.NewReader(data))
 	for len(names) < maxParts {
 		var doc yaml.Node
-		if d.Decode(&doc) != nil { // the end, or no YAML, which its reader says with more words
+		// It is the end, or no YAML, which its reader says with more words.
+		if d.Decode(&doc) != nil {
 			return names
 		}
 		names = append(names, blocks(files, &doc, 0)...)

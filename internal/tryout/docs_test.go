@@ -15,7 +15,8 @@ import (
 type block struct {
 	info string
 	line int
-	from int // lines of its text: [from, to)
+	// from is the first line of its text, to the one behind the last.
+	from int
 	to   int
 }
 
@@ -48,7 +49,8 @@ func examplesOf(t *testing.T, name string, least int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Chdir("testdata") // files that examples name
+	// Examples name files that are there.
+	t.Chdir("testdata")
 	lines := strings.Split(string(data), "\n")
 	text := func(b block) string { return strings.Join(lines[b.from:b.to], "\n") }
 	var settings, input *block

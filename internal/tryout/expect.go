@@ -21,8 +21,9 @@ type Sample struct {
 	// Name is where they come from, for the tests' names.
 	Name string
 	// Tag may be "": an example that the first route takes.
-	Tag   string
-	Lines [][]byte // JSON objects, or texts
+	Tag string
+	// Lines is JSON objects, or texts.
+	Lines [][]byte
 }
 
 // WriteTests returns a file of tests that says what the configuration makes of samples now, and that it passes. An

@@ -29,7 +29,8 @@ func load(t *testing.T, name string, data []byte, route string) *tryout.Configur
 	t.Helper()
 	cfg, err := config.Parse(name, data, config.Options{
 		LookupEnv: func(string) (string, bool) { return "", false },
-		ReadFile: func(name string) ([]byte, error) { // secrets, each another; and what examples name
+		// Secrets are each another, and examples name the rest.
+		ReadFile: func(name string) ([]byte, error) {
 			if strings.HasPrefix(name, "/etc/aggregator/") {
 				return []byte("secret " + name), nil
 			}

@@ -14,7 +14,8 @@ const (
 	Delivered  = "delivered"
 	Dropped    = "dropped"
 	DeadLetter = "dead_letter"
-	Joined     = "joined" // it is a part of another event
+	// Joined says that it is a part of another event.
+	Joined = "joined"
 )
 
 // Outcome is what became of an event for some outputs. An event has several outcomes where several
@@ -40,8 +41,9 @@ type Outcome struct {
 	Into int `json:"into,omitempty"`
 
 	// Time is that of an event that goes on.
-	Time   string          `json:"time,omitempty"`
-	Record json.RawMessage `json:"record,omitempty"` // without what is added at delivery
+	Time string `json:"time,omitempty"`
+	// Record is without what is added at delivery.
+	Record json.RawMessage `json:"record,omitempty"`
 	// Documents are as they are delivered.
 	Documents []Document `json:"documents,omitempty"`
 }

@@ -48,7 +48,8 @@ type given struct {
 	ev      Event
 	refused []string
 	fates   []*fate
-	waiting int // fates that are not settled
+	// waiting is how many fates are not settled.
+	waiting int
 }
 
 // fate is what becomes of an event for one output.

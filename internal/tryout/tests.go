@@ -40,9 +40,11 @@ type Expectation struct {
 	Outputs []string
 	Time    time.Time
 	// Record is the whole record.
-	Record   json.RawMessage
-	Contains json.RawMessage // fields that the record has, among others
-	Document json.RawMessage // fields that the delivered document has, among others
+	Record json.RawMessage
+	// Contains is fields that the record has, among others.
+	Contains json.RawMessage
+	// Document is fields that the delivered document has, among others.
+	Document json.RawMessage
 	// Targets is where in its outputs it goes: "index logs-seoul-2026.11.30".
 	Targets []string
 }

@@ -19,12 +19,15 @@ const maxLine = 16 << 20
 
 // Options say how lines become events, and how to show what becomes of them.
 type Options struct {
-	Cluster, Tag string // "": an example that the first route takes
+	// Cluster and Tag are "" for an example that the first route takes.
+	Cluster, Tag string
 	// TimeKey is the key of JSON lines that holds their time; "" or none there: now.
 	TimeKey string
-	JSON    bool // an Outcome a line, with one Write each, instead of text
-	Color   bool // with the escapes of a terminal
-	Now     func() time.Time
+	// JSON asks for an Outcome a line, with one Write each, instead of text.
+	JSON bool
+	// Color asks for the escapes of a terminal.
+	Color bool
+	Now   func() time.Time
 }
 
 // Counts are how many events came to which result. Made ones, by steps, are among none of the others.

@@ -50,7 +50,8 @@ type Configuration struct {
 	tags map[string][]route.Pattern
 	// routes are as they stand in the file.
 	routes []route.Config
-	first  int // position there of the first route that takes part
+	// first is the position there of the first route that takes part.
+	first int
 }
 
 // New returns cfg to be tried, with the rules that make makes for each output. Where only is not "",

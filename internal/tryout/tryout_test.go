@@ -297,7 +297,8 @@ filters: {slow: [{throttle: {rate: 1}}]}
 routes: [{match: "**", filters: [slow], outputs: [out]}]
 outputs: {out: {type: stdout}}
 `), "")
-	lines := slices.Repeat([]string{"{}"}, 12) // 10 in an interval, but one in a second
+	// Of these, 10 pass in an interval, but one in a second.
+	lines := slices.Repeat([]string{"{}"}, 12)
 	got, n := try(t, c, tryout.Options{}, lines...)
 	if want := (tryout.Counts{Events: 12, Delivered: 1, Dropped: 11, Made: 1}); n != want ||
 		!strings.Contains(got, "11 events dropped") {

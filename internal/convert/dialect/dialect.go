@@ -184,7 +184,7 @@ func (t *translator) group(rest string) error {
 		if end < 0 {
 			return errors.New("a group's name without its end")
 		}
-		t.out.WriteString("(?<" + groupName(rest[3:3+end]) + ">")
+		t.out.WriteString("(?<" + rest[3:3+end] + ">")
 		t.pos += 3 + end + 1
 		return nil
 	case strings.HasPrefix(rest, "(?=") || strings.HasPrefix(rest, "(?!") || strings.HasPrefix(rest,
@@ -196,7 +196,7 @@ func (t *translator) group(rest string) error {
 		if end < 0 {
 			return errors.New("a group's name without its end")
 		}
-		t.out.WriteString("(?<" + groupName(rest[3:end]) + ">")
+		t.out.WriteString("(?<" + rest[3:end] + ">")
 		t.pos += end + 1
 		return nil
 	case strings.HasPrefix(rest, "(?x"):
@@ -206,9 +206,6 @@ func (t *translator) group(rest string) error {
 	t.pos += 2
 	return nil
 }
-
-// groupName is a name as it is: RE2 has letters, digits and _ only, and says so of others.
-func groupName(name string) string { return name }
 
 // escape writes what a backslash begins.
 func (t *translator) escape(inClass bool) error {

@@ -79,8 +79,10 @@ func Expression(code string) string {
 
 // Step is one step of a filter.
 type Step struct {
-	Kind string // modify, parse, …
-	Body any    // its settings, a Map
+	// Kind is modify, parse, ….
+	Kind string
+	// Body is its settings, a Map.
+	Body any
 	When string
 	// Note stands above it, next to the old file's line.
 	Note string
@@ -88,9 +90,11 @@ type Step struct {
 
 // Filter is a piece of a pipe that changes or drops events whose tag is one of Tags.
 type Filter struct {
-	At    syntax.Place
-	Title string // as people know it, <filter kube.**> grep
-	Name  string // wished for, "" for one by its tags
+	At syntax.Place
+	// Title is the filter as people know it, <filter kube.**> grep.
+	Title string
+	// Name is the one that is wished for, "" for one by its tags.
+	Name  string
 	Tags  Tags
 	Steps []Step
 	// AgentOnly says why only an agent can do this, "" where the aggregator can.
@@ -110,10 +114,12 @@ type Match struct {
 // Target is one place where events go to; one of its fields is set.
 type Target struct {
 	Output *Output
-	Label  string  // another pipe of the flow
-	Retag  *Retag  // back to the beginning of a pipe, under another tag
-	Null   bool    // nowhere
-	Pass   *Filter // nowhere new: changed, and to the matches behind
+	// Label is another pipe of the flow.
+	Label string
+	// Retag leads back to the beginning of a pipe, under another tag.
+	Retag *Retag
+	// Null leads nowhere.
+	Null bool
 }
 
 // Retag gives events new tags, by the first of the rules that takes them.
@@ -132,16 +138,20 @@ type Rule struct {
 	// steps that drop what it does not take; Leave those that drop what it does.
 	When, Field string
 	Take, Leave []Step
-	Set         []Step // what sets the tag
-	Tags        Tags   // what the new tag is like
-	Keep        bool   // the event goes on under its own tag as well
+	// Set is what sets the tag.
+	Set []Step
+	// Tags is what the new tag is like.
+	Tags Tags
+	// Keep says that the event goes on under its own tag as well.
+	Keep bool
 }
 
 // Output is a destination.
 type Output struct {
-	At       syntax.Place
-	Title    string
-	Name     string // wished for
+	At    syntax.Place
+	Title string
+	// Name is the one that is wished for.
+	Name     string
 	Type     string
 	Settings Map
 	// Steps are changes that events need for this output alone.
@@ -175,7 +185,8 @@ type Pipe struct {
 
 // Flow is a whole configuration.
 type Flow struct {
-	Pipes map[string]*Pipe // by label, "" for where events start
+	// Pipes are by label, "" for where events start.
+	Pipes map[string]*Pipe
 	// Start is the pipe where what comes from agents starts.
 	Start string
 	// Ways is how many inputs events come in by.
@@ -186,12 +197,14 @@ type Flow struct {
 
 // Route is a route of the new configuration.
 type Route struct {
-	At       syntax.Place
-	Title    string
-	Match    []string
-	When     []string // all of them
-	Steps    []Use
-	Outputs  []*Output // none: what comes here is dropped
+	At    syntax.Place
+	Title string
+	Match []string
+	// When is conditions that all have to be true.
+	When  []string
+	Steps []Use
+	// Outputs is none where what comes here is dropped.
+	Outputs  []*Output
 	Continue bool
 }
 

@@ -16,13 +16,16 @@ const maxRoutes = 1000
 
 // way is how events got where they are in a pipe.
 type way struct {
-	match []string // the tags that they came with
-	when  []string // what is true of the events as they came
+	// match is the tags that they came with.
+	match []string
+	// when is what is true of the events as they came.
+	when []string
 	// tags is what their tag may be now; rewritten says that it is another than the one they came with.
 	tags      Tags
 	rewritten bool
-	gone      []string // tags of these patterns have left on another way
-	steps     []Use
+	// gone is patterns whose tags have left on another way.
+	gone  []string
+	steps []Use
 	// since is how many of the steps came before the tag was rewritten last.
 	since int
 	// open says that a route for these events does not end the search for others: that it has to say itself what it
@@ -38,7 +41,8 @@ type entry struct {
 	outputs []*Output
 	at      syntax.Place
 	title   string
-	more    bool // the search goes on behind it
+	// more says that the search goes on behind it.
+	more bool
 }
 
 // planner makes routes of a flow.
@@ -273,7 +277,8 @@ func (p *planner) targets(m *Match, w way) (entries []entry) {
 		switch {
 		case t.Output != nil && len(t.Output.Steps) == 0:
 			plain = append(plain, t.Output)
-		case t.Null && len(m.Targets) > 1: // of a copy: nothing
+		// Nowhere is nothing where it is one of several.
+		case t.Null && len(m.Targets) > 1:
 		default:
 			rest = append(rest, t)
 		}
@@ -410,7 +415,8 @@ func (p *planner) filters(pipe *Pipe, w way, before int) way {
 		if rel == apart {
 			continue
 		}
-		var kept []string // what earlier rules have taken, and left where it is: the first that takes an event decides
+		// What earlier rules have taken, and left where it is: the first that takes an event decides.
+		var kept []string
 		for _, rule := range s.Match.Targets[0].Retag.Rules {
 			if rule.Keep {
 				kept = append(kept, "("+rule.When+")")

@@ -59,9 +59,11 @@ func Expand(pattern string) []string {
 type relation uint8
 
 const (
-	apart   relation = iota
-	inside           // all of the first are in the second
-	overlap          // some may be
+	apart relation = iota
+	// inside is that all of the first are in the second.
+	inside
+	// overlap is that some may be.
+	overlap
 )
 
 // relate says how a lies to b. Where it can't tell, they overlap.

@@ -76,8 +76,9 @@ func (r *reader) parsersFiles(from string) error {
 
 type reader struct {
 	files *syntax.Files
-	set   map[string]string // by @SET or YAML's env
-	out   *File
+	// set is what @SET or YAML's env has set.
+	set map[string]string
+	out *File
 }
 
 func (r *reader) file(path string, at syntax.Place) error {

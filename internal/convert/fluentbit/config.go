@@ -18,7 +18,8 @@ type converter struct {
 	notes   *settings.Notes
 	agent   bool
 	parsers map[string]*syntax.Section
-	joiners map[string]*syntax.Section // of several lines
+	// joiners are the parsers of several lines.
+	joiners map[string]*syntax.Section
 	servers map[string][]*syntax.Section
 	// own is the first steps of what comes from agents: the processors of inputs.
 	own []flow.Stage

@@ -131,7 +131,8 @@ func (y *yamlReader) list(name string, list *yaml.Node) {
 func (y *yamlReader) section(name string, start, n *yaml.Node) {
 	s := &syntax.Section{Name: name, At: y.at(start)}
 	end := start.Line
-	_ = pairs(n, func(key, value *yaml.Node) error { // it returns none
+	// What is called returns no error.
+	_ = pairs(n, func(key, value *yaml.Node) error {
 		end = max(end, last(value))
 		if value.Kind == yaml.AliasNode {
 			value = value.Alias
@@ -168,7 +169,8 @@ func (y *yamlReader) section(name string, start, n *yaml.Node) {
 
 // flat reads a map's scalars, and what is below as sections.
 func (y *yamlReader) flat(s *syntax.Section, n *yaml.Node) {
-	_ = pairs(n, func(key, value *yaml.Node) error { // it returns none
+	// What is called returns no error.
+	_ = pairs(n, func(key, value *yaml.Node) error {
 		if value.Kind == yaml.ScalarNode {
 			s.Entries = append(s.Entries, syntax.Entry{Key: strings.ToLower(key.Value), Value: y.value(value.Value,
 				y.at(value)), At: y.at(key)})

@@ -21,7 +21,6 @@ type converter struct {
 	notes *settings.Notes
 	// agent says that the configuration reads files and the like, and takes no events from agents.
 	agent bool
-	names map[string]bool // of outputs
 	// ownLog says that there is a label for fluentd's own log, toOwnLog that other events are sent there too.
 	ownLog, toOwnLog bool
 }
@@ -40,7 +39,7 @@ func relabels(sections []*syntax.Section, label string) bool {
 func Convert(root *syntax.Section, notes *settings.Notes) *flow.Old {
 	c := &converter{
 		old:   &flow.Old{File: root.At.File, Flow: &flow.Flow{Pipes: map[string]*flow.Pipe{"": {}}}},
-		notes: notes, names: map[string]bool{},
+		notes: notes,
 	}
 	sections := flatten(root)
 	c.sources(sections)

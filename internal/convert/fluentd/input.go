@@ -34,7 +34,8 @@ func (c *converter) forwardInput(s *syntax.Section) {
 	}
 	bind, ok := r.Text("bind")
 	if !ok || bind == "0.0.0.0" {
-		bind = "" // on all addresses
+		// It listens on all addresses.
+		bind = ""
 	}
 	l.Settings = l.Settings.With("address", net.JoinHostPort(bind, port))
 	if strings.Contains(port, "${") || strings.Contains(bind, "${") {
@@ -147,7 +148,8 @@ func (c *converter) security(r *settings.Reader, l *flow.Listener) {
 
 // clients reads <client>s, a cluster each. Those that share a user are one: a user says which cluster an agent is of.
 func (c *converter) clients(r, s *settings.Reader, key string, users []any) (all []flow.Map) {
-	taken := map[any]int{} // users' names to the cluster that has them
+	// taken leads from users' names to the cluster that has them.
+	taken := map[any]int{}
 	for i, client := range s.Children("client") {
 		cr := settings.NewReader(client, r.Notes, r.Title+" <client>")
 		own := key

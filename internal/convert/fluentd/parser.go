@@ -222,10 +222,8 @@ func (c *converter) formatNamed(p *settings.Reader, body flow.Map, name string) 
 func (c *converter) times(p *settings.Reader, body *flow.Map, usual string) {
 	var t flow.Map
 	key, set := p.Text("time_key")
-	switch {
-	case set && key != usual:
+	if set && key != usual {
 		t = t.With("key", key)
-	case usual == "" && !set:
 	}
 	if format, ok := p.Plain("time_format"); ok {
 		t = t.With("format", flow.Literal(ruby.Strptime(format)))
@@ -273,9 +271,7 @@ func (c *converter) concat(r *settings.Reader) []flow.Step {
 		"continuous_line_regexp", "n_lines", "use_partial_cri_logtag", "use_partial_metadata", "partial_key",
 		"timeout_label")
 	join := flow.Map{}
-	if field != "log" && field != "message" {
-		join = join.With("field", field)
-	} else if field == "message" {
+	if field != "log" {
 		join = join.With("field", field)
 	}
 	wait, hasWait := r.Duration("flush_interval")

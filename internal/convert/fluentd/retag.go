@@ -53,9 +53,6 @@ func (c *converter) rewriteTag(label string, s *syntax.Section) *flow.Retag {
 	to := s.Text("@label")
 	if to == "" {
 		to = label
-		if label == c.old.Flow.Start {
-			to = label
-		}
 	}
 	retag := &flow.Retag{Label: to}
 	if s.Text("@label") == "@ROOT" {

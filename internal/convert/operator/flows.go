@@ -13,11 +13,12 @@ import (
 
 // flowWriter makes a file of fluentd's of the resources of logging.banzaicloud.io.
 type flowWriter struct {
-	notes   *settings.Notes
-	some    bool
-	path    string
-	flows   []*resource
-	outputs map[string]*resource // by kind, namespace and name
+	notes *settings.Notes
+	some  bool
+	path  string
+	flows []*resource
+	// outputs are by kind, namespace and name.
+	outputs map[string]*resource
 }
 
 func (w *flowWriter) add(r *resource) {

@@ -17,8 +17,10 @@ import (
 
 // Files is what the resources of some files say, as the operators have it written.
 type Files struct {
-	Bit     *fluentbit.File // nil: none of Fluent Bit's
-	Fluentd *syntax.Section // nil: none of fluentd's
+	// Bit is nil where nothing is Fluent Bit's.
+	Bit *fluentbit.File
+	// Fluentd is nil where nothing is fluentd's.
+	Fluentd *syntax.Section
 }
 
 // maxResources bounds how many resources are read.

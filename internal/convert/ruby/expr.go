@@ -51,11 +51,8 @@ func (n node) inner() string {
 
 // str is n as a text, as Ruby's to_s has it.
 func str(n node) string {
-	switch {
-	case n.sort == textual && !n.maybe:
+	if n.sort == textual && !n.maybe {
 		return n.inner()
-	case n.sort == textual || !n.maybe:
-		return "string(" + n.code + ` ?? "")`
 	}
 	return "string(" + n.code + ` ?? "")`
 }
@@ -154,7 +151,8 @@ func (p *parser) statement() (node, error) {
 		return p.statement()
 	}
 	n, err := p.ternary()
-	if err == nil && p.take("rescue") { // what is missing is nil here, and no exception
+	// What is missing is nil here, and no exception.
+	if err == nil && p.take("rescue") {
 		var other node
 		if other, err = p.ternary(); err == nil && other.code != "nil" {
 			n = node{code: n.inner() + " ?? " + other.inner(), maybe: other.maybe}

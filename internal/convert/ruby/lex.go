@@ -10,14 +10,17 @@ type kind uint8
 
 const (
 	endOfCode kind = iota
-	name           // also with ? or ! at its end
+	// name may have ? or ! at its end.
+	name
 	number
 	// text is a text in single quotes, or in double ones without #{…}.
 	text
 	// mixed is a text in double quotes with #{…}; pieces has it.
 	mixed
-	pattern // /…/flags
-	symbol  // :name
+	// pattern is /…/flags.
+	pattern
+	// symbol is :name.
+	symbol
 	operator
 )
 

@@ -14,10 +14,12 @@ import (
 
 // Note is something that somebody who converts a file should know.
 type Note struct {
-	At   syntax.Place
-	What string // what of the old file it is about
+	At syntax.Place
+	// What is what of the old file it is about.
+	What string
 	Why  string
-	Do   string // what to do, "" for nothing
+	// Do is what to do, "" for nothing.
+	Do string
 }
 
 func (n Note) String() string {
@@ -36,13 +38,16 @@ func (n Note) String() string {
 type Needed struct {
 	// Name is the path, or the variable's name.
 	Name string
-	From string // what is to be in it
+	// From is what is to be in it.
+	From string
 }
 
 // Notes gathers what a conversion finds.
 type Notes struct {
-	Lost  []Note // what can't be said
-	Said  []Note // what is said otherwise, or not needed
+	// Lost is what can't be said.
+	Lost []Note
+	// Said is what is said otherwise, or not needed.
+	Said  []Note
 	Files []Needed
 	Env   []Needed
 	// SecretsDir is where files with secrets are to be.

@@ -17,7 +17,8 @@ type Reader struct {
 	*syntax.Section
 
 	Notes *Notes
-	Title string // of the section, for notes
+	// Title is what notes call the section.
+	Title string
 	used  map[string]bool
 	// varied is variables whose defaults were taken since their values would have to be written otherwise.
 	varied []string

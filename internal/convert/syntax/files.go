@@ -8,10 +8,13 @@ import (
 
 // Limits of what is read for one configuration, whatever its includes say.
 const (
-	MaxFile  = 4 << 20  // bytes of a file
-	MaxTotal = 16 << 20 // bytes of all files
+	// MaxFile is the bytes of a file.
+	MaxFile = 4 << 20
+	// MaxTotal is the bytes of all files.
+	MaxTotal = 16 << 20
 	MaxFiles = 500
-	MaxDepth = 16 // files that include one another; sections within sections
+	// MaxDepth is how many files include one another, and sections stand within sections.
+	MaxDepth = 16
 )
 
 // Files reads the files of a configuration. Read and Glob stand for the file system. The zero value of the rest is

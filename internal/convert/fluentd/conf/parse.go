@@ -87,7 +87,8 @@ type scanner struct {
 	text   string
 	pos    int
 	line   int
-	start  int // of the line
+	// start is where the line begins.
+	start int
 }
 
 func (s *scanner) place() syntax.Place {

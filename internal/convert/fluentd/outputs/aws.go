@@ -79,7 +79,7 @@ func records(r *settings.Reader, o *flow.Output) {
 			r.Lose("compression", "records have no compression "+text, "use compression of the stream, or gzip")
 		}
 	}
-	if message, alone := alone(r, o); alone {
+	if message, alone := alone(r); alone {
 		o.Settings = o.Settings.With("message", message)
 	}
 	addedFields(r, o)
@@ -173,7 +173,7 @@ func cloudwatch(r *settings.Reader, o *flow.Output) {
 				"join them by expr into one field and name it in message")
 		}
 	}
-	if message, alone := alone(r, o); alone {
+	if message, alone := alone(r); alone {
 		o.Settings = o.Settings.With("message", message)
 	}
 	r.Ignore("max_events_per_batch", "put_log_events_retry_wait", "put_log_events_retry_limit",

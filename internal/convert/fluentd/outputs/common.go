@@ -288,7 +288,7 @@ func fieldsOff(o *flow.Output, time, tag string) {
 }
 
 // alone reads what of an event is sent alone, as plugins for AWS and files have it; ok is false where it is the whole.
-func alone(r *settings.Reader, o *flow.Output) (message string, ok bool) {
+func alone(r *settings.Reader) (message string, ok bool) {
 	section := r.Child("format")
 	name, set := "", false
 	if section != nil {
@@ -321,6 +321,5 @@ func alone(r *settings.Reader, o *flow.Output) (message string, ok bool) {
 		r.Notes.Lose(r.At, r.Title+" <format>", "there is no format "+name,
 			"events are written as one JSON object a line")
 	}
-	_ = o
 	return "", false
 }

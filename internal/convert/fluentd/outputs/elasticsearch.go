@@ -136,7 +136,8 @@ func hosts(r *settings.Reader, o *flow.Output) []any {
 // loginOf reads name:password, as a host's URL has it.
 func loginOf(r *settings.Reader, o *flow.Output, text string) {
 	name, password, found := strings.Cut(text, ":")
-	if strings.Contains(text, "${env:") { // the colon may be a variable's
+	// The colon may be a variable's.
+	if strings.Contains(text, "${env:") {
 		r.Lose("hosts", "its name and password are variables", "write username and password")
 		return
 	}

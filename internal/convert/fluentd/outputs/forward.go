@@ -223,7 +223,7 @@ func file(r *settings.Reader, o *flow.Output) {
 		o.Settings = o.Settings.With("compression", "gzip")
 	}
 	section := r.Children("format")
-	if message, alone := alone(r, o); alone {
+	if message, alone := alone(r); alone {
 		o.Settings = o.Settings.With("message", message)
 	} else if len(section) == 0 && !r.Has("format") {
 		asLines(r)

@@ -20,7 +20,7 @@ func http(r *settings.Reader, o *flow.Output) {
 	}
 	httpURL(r, o, "endpoint")
 	body, message := destination.Lines, ""
-	if field, single := alone(r, o); single {
+	if field, single := alone(r); single {
 		body, message = destination.Text, field
 	}
 	if r.Bool("json_array", false) {
@@ -150,7 +150,7 @@ func httpOld(r *settings.Reader, o *flow.Output) {
 	default:
 		r.Lose("serializer", "requests are JSON or text, not "+serializer, "change what reads them")
 	}
-	if field, single := alone(r, o); single {
+	if field, single := alone(r); single {
 		body, message = destination.Text, field
 	}
 	destination.Body(o, body, message)

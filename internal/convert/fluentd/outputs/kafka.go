@@ -53,7 +53,7 @@ func kafka(r *settings.Reader, o *flow.Output) {
 	o.Settings = o.Settings.With("compression", compression)
 	recordHeaders(r, o)
 	kafkaLogin(r, o)
-	if message, alone := alone(r, o); alone {
+	if message, alone := alone(r); alone {
 		o.Settings = o.Settings.With("message", message)
 	}
 	if r.Has("required_acks") && r.Text0("required_acks") != "-1" {

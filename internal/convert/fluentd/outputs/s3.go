@@ -37,7 +37,7 @@ func s3(r *settings.Reader, o *flow.Output) {
 			o.Settings = o.Settings.In("rotate", "max_age", age)
 		}
 	}
-	if message, single := alone(r, o); single {
+	if message, single := alone(r); single {
 		o.Settings = o.Settings.With("message", message)
 	}
 	if len(r.Children("format")) == 0 && !r.Has("format") {

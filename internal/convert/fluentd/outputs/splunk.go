@@ -110,7 +110,7 @@ func splunkEvent(r *settings.Reader, o *flow.Output) {
 			o.Settings = o.Settings.With("message", ruby.Path(path))
 		}
 	}
-	if message, single := alone(r, o); single {
+	if message, single := alone(r); single {
 		o.Settings = o.Settings.With("message", message)
 	}
 }
