@@ -28,9 +28,10 @@ import (
 type options struct {
 	nodes, pods, agents int
 	seed                uint64
-	pause               time.Duration // of an agent after each ack
-	events              int           // of a chunk; 0: 20
-	buffer              string        // more of buffer.jetstream, each with a comma before it
+	// pause is what an agent makes after each ack.
+	pause  time.Duration
+	events int    // of a chunk; 0: 20
+	buffer string // more of buffer.jetstream, each with a comma before it
 }
 
 // rig is all that a campaign needs.
@@ -46,16 +47,18 @@ type rig struct {
 	es    *elastictest.Server
 	http  *httptest.Server
 
-	agents  []*harness.Agent
-	chunks  atomic.Int64 // acknowledged
+	agents []*harness.Agent
+	// chunks counts those that are acknowledged.
+	chunks  atomic.Int64
 	cancel  context.CancelFunc
 	sending sync.WaitGroup
 }
 
 // pod is an aggregator, which begins with nothing each time, as one without a volume does.
 type pod struct {
-	name   string
-	server *harness.Server // nil: it does not run
+	name string
+	// server is nil where it does not run.
+	server *harness.Server
 }
 
 // signal sends the process a signal.

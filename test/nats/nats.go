@@ -41,11 +41,11 @@ func Install() (string, error) {
 
 // Options is what a Cluster is made of.
 type Options struct {
-	Nodes  int    // 0: 1, without a cluster
-	Config string // more lines of each node's configuration, such as tls or accounts
+	Nodes int // 0: 1, without a cluster
+	// Config is more lines of each node's configuration, such as tls or accounts.
+	Config string
 	// Files are written into each node's directory before each start, where Config may name them relative to it.
-	Files   map[string]string
-	MaxFile string // bytes that JetStream may store, as the server reads it; "": 64GB
+	Files map[string]string
 }
 
 // Cluster is running servers.
@@ -53,13 +53,16 @@ type Cluster struct{ Nodes []*Node }
 
 // Node is one server. Its methods are for the test's goroutine.
 type Node struct {
-	Name   string
-	Client string // address for clients, which stays the same
-	HTTP   string // address of the monitoring endpoint
+	Name string
+	// Client is the address for clients, which stays the same.
+	Client string
+	// HTTP is the address of the monitoring endpoint.
+	HTTP string
 
-	tb     testing.TB
-	dir    string
-	cmd    *exec.Cmd // nil: it does not run
+	tb  testing.TB
+	dir string
+	// cmd is nil where it does not run.
+	cmd    *exec.Cmd
 	exited chan struct{}
 	log    *os.File
 }
@@ -100,8 +103,8 @@ func Start(tb testing.TB, o Options) *Cluster {
 func (n *Node) config(o *Options, peer string, peers []string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "server_name: %s\nlisten: %s\nhttp: %s\n", n.Name, n.Client, n.HTTP)
-	fmt.Fprintf(&b, "jetstream {\n  store_dir: %q\n  max_memory_store: 256MB\n  max_file_store: %s\n",
-		filepath.Join(n.dir, "data"), cmp.Or(o.MaxFile, "64GB"))
+	fmt.Fprintf(&b, "jetstream {\n  store_dir: %q\n  max_memory_store: 256MB\n  max_file_store: 64GB\n",
+		filepath.Join(n.dir, "data"))
 	b.WriteString("}\n")
 	if len(peers) > 1 {
 		fmt.Fprintf(&b, "cluster {\n  name: test\n  listen: %s\n  routes: [nats://%s]\n}\n", peer,

@@ -64,7 +64,7 @@ func (q *Queue) Owed(ctx context.Context, yield func(*buffer.Handed) error) erro
 			return fmt.Errorf("chunk %d of stream %s: %w", seq, q.chunks(), err)
 		}
 		if err != nil {
-			if err := q.bury(ctx, stream, l, err); err != nil {
+			if err := q.keepDamaged(ctx, stream, l, err); err != nil {
 				return err
 			}
 			continue
@@ -82,8 +82,8 @@ func (q *Queue) Owed(ctx context.Context, yield func(*buffer.Handed) error) erro
 	}
 }
 
-// bury makes a dead letter of a damaged chunk.
-func (q *Queue) bury(ctx context.Context, stream jetstream.Stream, l *lease, why error) error {
+// keepDamaged makes a dead letter of a damaged chunk.
+func (q *Queue) keepDamaged(ctx context.Context, stream jetstream.Stream, l *lease, why error) error {
 	if err := q.dead.Add(ctx, []deadletter.Letter{{
 		Cluster: l.p.place.Cluster, Output: l.p.place.Output, Reason: "damaged", Detail: why.Error(),
 		Entry: bytes.Clone(l.data),

@@ -31,11 +31,12 @@ const (
 
 // keeper is what the keeper remembers from turn to turn.
 type keeper struct {
-	turns  int       // that came to their end
-	failed int       // in a row in which the servers did not do what was asked
-	deaf   int       // and in which this process did not hear itself
-	told   []byte    // the table that was told last
-	toldAt time.Time // and when
+	turns  int    // that came to their end
+	failed int    // in a row in which the servers did not do what was asked
+	deaf   int    // and in which this process did not hear itself
+	told   []byte // the table that was told last
+	// toldAt is when it was.
+	toldAt time.Time
 	forgot time.Time
 	audit  *account.Audit
 }
@@ -206,7 +207,8 @@ func (q *Queue) catchUp(ctx context.Context, w jetstream.KeyWatcher) error {
 
 // watch takes in what the group tells, until ctx ends.
 func (q *Queue) watch(ctx context.Context, w jetstream.KeyWatcher) {
-	defer func() { _ = w.Stop() }() // what it held is gone with it
+	// What it held is gone with it.
+	defer func() { _ = w.Stop() }()
 	for {
 		select {
 		case e, open := <-w.Updates():

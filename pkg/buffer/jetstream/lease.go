@@ -161,9 +161,9 @@ func eventsOf(data []byte) int64 {
 	return int64(h.Events)
 }
 
-// setAside puts what can't be read where it stops nothing else: a dead letter, or, where a newer program has stored it,
+// quarantine puts what can't be read where it stops nothing else: a dead letter, or, where a newer program has stored it,
 // back for a while. q.mu is held, but while it works.
-func (src *source) setAside(l *lease, err error) {
+func (src *source) quarantine(l *lease, err error) {
 	q := src.q
 	l.p.opening--
 	delete(src.mine, l.seq)

@@ -155,7 +155,7 @@ func (src *source) Next(ctx context.Context) (*event.Chunk, error) {
 		q.mu.Lock()
 		switch {
 		case err != nil:
-			src.setAside(l, err)
+			src.quarantine(l, err)
 		case q.closed:
 			q.acks.Send(l.reply, acks.Nak)
 			return nil, buffer.ErrClosed

@@ -77,10 +77,12 @@ func (s *Store) add(ctx context.Context, l *deadletter.Letter, packOver int) err
 	if l.EventID != "" {
 		h := sha256.New()
 		for _, part := range []string{l.Output, l.EventID} {
-			_, _ = h.Write(binary.BigEndian.AppendUint32(nil, uint32(len(part)))) // never fails
-			_, _ = h.Write([]byte(part))                                          // never fails
+			// A hash never fails.
+			_, _ = h.Write(binary.BigEndian.AppendUint32(nil, uint32(len(part))))
+			_, _ = h.Write([]byte(part))
 		}
-		_, _ = h.Write(l.Entry) // never fails
+		// As above.
+		_, _ = h.Write(l.Entry)
 		id = "l-" + base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:18])
 	} else {
 		id = s.freshID()

@@ -33,7 +33,8 @@ type Notes interface {
 type Options struct {
 	Conn      *nats.Conn
 	JetStream jetstream.JetStream
-	Stream    string // its name
+	// Stream is its name.
+	Stream string
 	// Prefix is that of its subjects.
 	Prefix   string
 	Replicas int
@@ -64,8 +65,10 @@ type Store struct {
 	cfg    deadletter.Config
 	// stats is what is counted, and what the servers said last.
 	stats deadletter.Stats
-	last  uint64 // number of the newest letter, as far as known
-	tried uint64 // Adds, for ids that nothing else makes
+	// last is the number of the newest letter, as far as known.
+	last uint64
+	// tried counts Adds, for ids that nothing else makes.
+	tried uint64
 	// requeueing are letters that this process sends again.
 	requeueing map[uint64]bool
 }

@@ -16,21 +16,21 @@ const settleAfter = 3
 // counted last, or the servers have handed out again what was finished, or have lost something. Not safe for concurrent
 // use.
 type Audit struct {
-	suspects map[subject.Place]suspect
+	mismatches map[subject.Place]mismatch
 	// last is the number of the stream's newest message, and lost how many numbers it has gone back by: so many
 	// messages that it had acknowledged are gone.
 	last, lost uint64
 }
 
-// suspect is a place where the servers count otherwise than the group.
-type suspect struct {
+// mismatch is a place where the servers count otherwise than the group.
+type mismatch struct {
 	stored int64
 	counts ledger.Counts
 	turns  int
 }
 
-// NewAudit returns an Audit that suspects nothing.
-func NewAudit() *Audit { return &Audit{suspects: map[subject.Place]suspect{}} }
+// NewAudit returns an Audit that has compared nothing.
+func NewAudit() *Audit { return &Audit{mismatches: map[subject.Place]mismatch{}} }
 
 // Stored is what the stream has.
 type Stored struct {
@@ -59,21 +59,21 @@ func (a *Audit) Compare(b *Book, has Stored) Corrections {
 		sum := b.sum(p)
 		pending := sum.Pending()
 		empty := pending.Chunks == 0 && (pending.Events != 0 || pending.Bytes != 0)
-		s := a.suspects[p]
+		s := a.mismatches[p]
 		switch {
 		case pending.Chunks == stored[p] && !empty, b.flight[p] != 0:
-			delete(a.suspects, p)
+			delete(a.mismatches, p)
 			continue
 		case s.stored != stored[p] || s.counts != sum:
-			s = suspect{stored: stored[p], counts: sum}
+			s = mismatch{stored: stored[p], counts: sum}
 		}
 		s.turns++
-		a.suspects[p] = s
+		a.mismatches[p] = s
 		if s.turns >= settleAfter {
 			wrong[p] = correctionOf(pending, stored[p])
 		}
 	}
-	if len(a.suspects) == 0 {
+	if len(a.mismatches) == 0 {
 		// Whatever was lost is accounted for.
 		a.lost = 0
 	}
@@ -81,12 +81,12 @@ func (a *Audit) Compare(b *Book, has Stored) Corrections {
 }
 
 // Agrees reports whether the servers counted as the group does when they were compared last.
-func (a *Audit) Agrees() bool { return len(a.suspects) == 0 }
+func (a *Audit) Agrees() bool { return len(a.mismatches) == 0 }
 
-// Settled forgets all suspects, once corrections were made. Until the next comparison it doesn't agree.
+// Settled forgets all mismatches, once corrections were made. Until the next comparison it doesn't agree.
 func (a *Audit) Settled(c Corrections) {
 	for p := range c {
-		a.suspects[p] = suspect{}
+		a.mismatches[p] = mismatch{}
 	}
 }
 
@@ -108,7 +108,8 @@ type Corrections map[subject.Place]correction
 
 // correction is what has to be counted so that the sum of all tables fits.
 type correction struct {
-	kind  ledger.Kind // Found or Done
+	// kind is Found or Done.
+	kind  ledger.Kind
 	count buffer.Count
 }
 

@@ -14,9 +14,12 @@ import (
 
 // Book is what was counted. Not safe for concurrent use: who has it guards it.
 type Book struct {
-	own      ledger.Table // by this process
-	others   ledger.Table // by all others, and by those that are gone
-	baseline ledger.Table // by all, when this process began
+	// own is what this process has counted.
+	own ledger.Table
+	// others is what all others have, and those that are gone.
+	others ledger.Table
+	// baseline is what all had when this process began.
+	baseline ledger.Table
 	flight   map[subject.Place]int64
 	usage    usage
 }
@@ -26,7 +29,8 @@ type Book struct {
 type usage struct {
 	total    int64
 	clusters map[string]int64
-	outputs  map[string]int64 // without what waits aside
+	// outputs is without what waits aside.
+	outputs map[string]int64
 }
 
 // NewBook returns a Book in which nothing was counted.

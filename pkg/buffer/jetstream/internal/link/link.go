@@ -41,10 +41,11 @@ type Options struct {
 
 // Link is the connection, and what the servers refused. Safe for concurrent use.
 type Link struct {
-	conn    *nats.Conn
-	login   atomic.Pointer[buffer.JetStreamConfig]
-	refused atomic.Pointer[refusal] // what a server last said of a permission or a login
-	closed  chan struct{}           // closed when the connection is, for good
+	conn  *nats.Conn
+	login atomic.Pointer[buffer.JetStreamConfig]
+	// refused is what a server last said of a permission or a login.
+	refused atomic.Pointer[refusal]
+	closed  chan struct{} // closed when the connection is, for good
 }
 
 type refusal struct {
@@ -149,7 +150,8 @@ func secure(how func(host string) *tls.Config) nats.Option {
 			if get := how("").GetClientCertificate; get != nil {
 				return get(r)
 			}
-			return &tls.Certificate{}, nil // none
+			// None is shown.
+			return &tls.Certificate{}, nil
 		}
 		return nil
 	}

@@ -54,21 +54,25 @@ func memoFormat() format.Format {
 
 // memo is what a process tells of itself.
 type memo struct {
-	Format  int       `json:"format"`
-	Oldest  int       `json:"oldest"` // number of the oldest format whose programs may read it
+	Format int `json:"format"`
+	// Oldest is the number of the oldest format whose programs may read it.
+	Oldest  int       `json:"oldest"`
 	Host    string    `json:"host"`
 	Started time.Time `json:"started"`
 	Ended   bool      `json:"ended"`
-	Table   []byte    `json:"table"` // see ledger.Table
-	State   []byte    `json:"state"` // see buffer.Peer
+	// Table is a ledger.Table as it is sent.
+	Table []byte `json:"table"`
+	// State is that of a buffer.Peer.
+	State []byte `json:"state"`
 }
 
 // base is what was counted by those that are forgotten, and what nobody had counted.
 type base struct {
-	Format int      `json:"format"`
-	Oldest int      `json:"oldest"`
-	Table  []byte   `json:"table"`
-	Folded []string `json:"folded"` // names of those that Table has
+	Format int    `json:"format"`
+	Oldest int    `json:"oldest"`
+	Table  []byte `json:"table"`
+	// Folded names those that Table has.
+	Folded []string `json:"folded"`
 }
 
 // member is a process of the group.
@@ -87,15 +91,17 @@ type Group struct {
 
 	memberMu sync.Mutex
 	// kv may be nil: not there yet.
-	kv       jetstream.KeyValue
-	mine     memo
-	members  map[string]*member // others
+	kv   jetstream.KeyValue
+	mine memo
+	// members are the others.
+	members  map[string]*member
 	base     base
 	baseOf   ledger.Table
 	revision uint64
 	answerer func([]byte) []byte
 	giver    func([]byte) bool
-	unshared bool // mine.State was not told yet
+	// unshared says that mine.State was not told yet.
+	unshared bool
 	// told is the number in the bucket of what this process has told last, and echoed that of what has come back.
 	told, echoed uint64
 }
