@@ -36,9 +36,10 @@ var errCutEntry = refusal.New(refusal.Broken, "the last of the message's entries
 // origin is who sends what an assembler gets.
 type origin struct {
 	// conn is the connection's id.
-	conn              uint64
-	cluster           string
-	address, hostname string // "" where it has none, or claimed none
+	conn    uint64
+	cluster string
+	// address and hostname are "" where it has none, or claimed none.
+	address, hostname string
 }
 
 // assembler makes a batch for the Sink of complete messages, and keeps within the Budget what the batch holds. For one
@@ -51,9 +52,11 @@ type assembler struct {
 	maxDecompressed func() int64
 
 	// batch may be nil while idle.
-	batch   ingest.Batch
-	held    int64 // charged for batch
-	letters int   // dead letters of the message begun last
+	batch ingest.Batch
+	// held is what is charged for batch.
+	held int64
+	// letters counts the dead letters of the message begun last.
+	letters int
 	// group is the group start that its next entries belong to, nil outside a group.
 	group []byte
 	// tag is that of the last message.
@@ -67,7 +70,8 @@ type assembler struct {
 
 // gathering is events of Messages of one tag that want no ack and are not in the batch yet.
 type gathering struct {
-	scratch []byte // room for entries made of Messages; nil while idle
+	// scratch is room for entries made of Messages; nil while idle.
+	scratch []byte
 	// bytes are the first part of scratch.
 	bytes  []byte
 	tag    string
@@ -158,13 +162,15 @@ func (a *assembler) wholeEntries(ctx context.Context, b []byte) error {
 // follows them: the beginning of an entry.
 func (a *assembler) entries(ctx context.Context, b []byte) (rest []byte, err error) {
 	var (
-		e   event.Entry
-		run = b // entries of one kind that follow each other begin here
+		e event.Entry
+		// run begins with entries of one kind that follow each other.
+		run = b
 		// reason is why those of the run are invalid, "" for events and marks of groups.
 		reason string
 		// events is that of the run.
 		events int
-		nanos  bool // of the run
+		// nanos is that of the run.
+		nanos bool
 		// keep is how many bytes of the run that a dead letter keeps.
 		keep int
 		// lent is the run becomes a chunk of its own, where its first events must find their group.

@@ -21,10 +21,12 @@ const (
 // receiveBuffer holds what came over one connection and is not taken yet. It begins as a few bytes of the connection's
 // own and grows, with memory of the Budget, as bytes come: never by what they claim to become.
 type receiveBuffer struct {
-	mem  *ingest.Reservation
-	own  []byte
-	buf  []byte // own, or from the Budget
-	r, w int    // buf[r:w] came and is not taken yet
+	mem *ingest.Reservation
+	own []byte
+	// buf is own, or from the Budget.
+	buf []byte
+	// buf[r:w] came and is not taken yet.
+	r, w int
 }
 
 // newReceiveBuffer returns an empty buffer with size bytes of its own.

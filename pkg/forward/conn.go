@@ -55,7 +55,8 @@ type conn struct {
 	id     uint64
 	// socket is as it was accepted.
 	socket *socket.Socket
-	net    net.Conn // socket, or TLS over it
+	// net is socket, or TLS over it.
+	net    net.Conn
 	client client
 	place  place
 
@@ -72,14 +73,16 @@ type conn struct {
 
 	batch assembler
 	// tracker is that of which acks the client has.
-	tracker  *resend.Tracker
-	messages int // ever, as far as they are stored
+	tracker *resend.Tracker
+	// messages counts those ever, as far as they are stored.
+	messages int
 	// unpaid counts bytes of messages that are stored and not charged to the cluster's rate yet.
 	unpaid int64
 	drain  drainState
 
 	departure departure
-	ackBytes  []byte // room for acks
+	// ackBytes is room for acks.
+	ackBytes []byte
 	// writeBy is the deadline of writes; it is set anew only once it is near.
 	writeBy time.Time
 }
@@ -89,8 +92,9 @@ type client struct {
 	// source is not valid for a Unix socket.
 	source netip.AddrPort
 	// proxy is that of who stands between, if anybody has told so.
-	proxy    net.Addr
-	hostname string // that the client claims; "": none
+	proxy net.Addr
+	// hostname is what the client claims, "" where it claims none.
+	hostname string
 	cluster  string
 }
 
@@ -108,11 +112,14 @@ type place struct {
 	preAuth *list.Element
 	// madeRoom is why it had to end for another that has come, a reason of refusals.
 	madeRoom string
-	admitted func() // lets it out of its cluster
-	counted  bool   // among its cluster's connections
+	// admitted lets it out of its cluster.
+	admitted func()
+	// counted says that it is among its cluster's connections.
+	counted bool
 	// handover says that it is another aggregator's, which hands over its queue, and of no cluster.
 	handover bool
-	ofSource bool // likewise, among its source's
+	// ofSource says that it is among its source's.
+	ofSource bool
 	// agent is under the server's counters' mutex; nil: not remembered.
 	agent *Agent
 }
@@ -143,7 +150,8 @@ func (c *conn) serve(ctx context.Context) error {
 			// Every whole message goes into the batch.
 			more, err = c.parse(ctx)
 			if e := c.store(ctx); e != nil {
-				return e // not stored, so not acked: the client sends it again
+				// What is not stored is not acked: the client sends it again.
+				return e
 			}
 			if err != nil {
 				// What stood before the fault is stored and acked.

@@ -77,7 +77,8 @@ func (t *connections) loggedIn(c *conn) bool {
 func (t *connections) exit(c *conn, places *Places) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.open[c.id] == c { // else it had to make room, and its place is another's
+	// Otherwise it had to make room, and its place is another's.
+	if t.open[c.id] == c {
 		delete(t.open, c.id)
 		places.give()
 	}

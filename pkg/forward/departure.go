@@ -12,8 +12,10 @@ const goneAfter = 5 * time.Second
 // departure notices that a client has closed its connection while what it sent waits to be stored for long. Its timer
 // goes on over many commits: one is armed once in a while, not for each of them.
 type departure struct {
-	gone  func() bool // looks at the connection; safe for concurrent use
-	leave func()      // is called once gone has said so
+	// gone looks at the connection, and is safe for concurrent use.
+	gone func() bool
+	// leave is called once gone has said so.
+	leave func()
 
 	mu sync.Mutex
 	// since is when the commit in hand began; zero: there is none.
@@ -67,7 +69,8 @@ func (d *departure) look() {
 	}
 	wait := goneAfter
 	if left := goneAfter - time.Since(d.since); left > 0 {
-		wait = left // that commit has not taken long yet
+		// That commit has not taken long yet.
+		wait = left
 	} else if d.gone() {
 		d.leave()
 		return

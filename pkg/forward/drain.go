@@ -27,7 +27,8 @@ const (
 
 // drainState knows when a connection shall end, and has its goroutine notice: whether it reads or sleeps then.
 type drainState struct {
-	setReadDeadline func(time.Time) error // the connection's; its error is left to the next read
+	// setReadDeadline is the connection's. Its error is left to the next read.
+	setReadDeadline func(time.Time) error
 
 	mu sync.Mutex
 	// armed is the deadline that is set; zero: none was.
@@ -40,7 +41,8 @@ type drainState struct {
 	wake chan struct{}
 
 	// For the connection's goroutine alone.
-	told   bool // the client was told that the connection ends
+	// told says that the client was told that the connection ends.
+	told   bool
 	toldAt time.Time
 }
 
@@ -160,7 +162,8 @@ func (c *conn) drainBusy() error {
 // tellEnd tells the client that the connection ends, if it can be told, and has what it sent before it knew read for a
 // little longer. The second time it returns why the connection ends.
 func (c *conn) tellEnd() error {
-	half, ok := c.socket.Conn.(interface{ CloseWrite() error }) // both TCP and Unix sockets have it
+	// Both TCP and Unix sockets have it.
+	half, ok := c.socket.Conn.(interface{ CloseWrite() error })
 	switch {
 	case c.drain.readsOn():
 		return nil
@@ -170,8 +173,9 @@ func (c *conn) tellEnd() error {
 	c.drain.telling()
 	c.tracker.Parting()
 	if t, ok := c.net.(*tls.Conn); ok {
-		_ = c.socket.SetWriteDeadline(c.drain.toldAt.Add(drainFor)) // as below
-		_ = t.CloseWrite()                                          // as below
+		// These fail on a closed connection, as will Read.
+		_ = c.socket.SetWriteDeadline(c.drain.toldAt.Add(drainFor))
+		_ = t.CloseWrite()
 	}
 	// Fails on a closed connection, as will Read.
 	_ = half.CloseWrite()

@@ -45,7 +45,8 @@ func (s *Server) login(ctx context.Context, nc net.Conn, p Peer) (cluster, hostn
 	set := s.handover()
 	cluster, needed, unknown := s.opts.Clusters.Identify(p)
 	switch {
-	case set != nil: // who it is, its key decides
+	// Its key decides who it is.
+	case set != nil:
 	case unknown != nil:
 		return "", "", loginRefused(unknown)
 	case !needed:

@@ -11,22 +11,26 @@ type Peer struct {
 	// Addr is its own, also behind a proxy that tells it; not valid for a Unix socket.
 	Addr netip.AddrPort
 	// TLS may be nil without TLS.
-	TLS      *tls.ConnectionState
-	Clusters []string // which may come in there; none: all
+	TLS *tls.ConnectionState
+	// Clusters are those that may come in there; none: all.
+	Clusters []string
 }
 
 // Login is what a client's PING claims, and what its digests were made of. All texts are the raw bytes of the wire.
 type Login struct {
-	Nonce, Auth []byte // the HELO's
+	// Nonce and Auth are the HELO's.
+	Nonce, Auth []byte
 	// ServerHostname is what the PONG will say.
 	ServerHostname string
 	// Hostname is the client's own, which it chooses.
-	Hostname  string
-	Salt      string
-	KeyDigest string // hex(SHA-512(Salt ‖ Hostname ‖ Nonce ‖ shared key))
+	Hostname string
+	Salt     string
+	// KeyDigest is hex(SHA-512(Salt ‖ Hostname ‖ Nonce ‖ shared key)).
+	KeyDigest string
 	// User is "" where the client has none.
-	User           string
-	PasswordDigest string // hex(SHA-512(Auth ‖ User ‖ password))
+	User string
+	// PasswordDigest is hex(SHA-512(Auth ‖ User ‖ password)).
+	PasswordDigest string
 }
 
 // Clusters says whose a connection is, and what its cluster may do. An error that has a method Reason() string is

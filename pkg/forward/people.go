@@ -20,23 +20,27 @@ const (
 // Agent is one sender: what comes from one host under one name for one cluster.
 type Agent struct {
 	// Host is not valid for a Unix socket.
-	Host     netip.Addr
-	Hostname string // that it claims, fit to be shown; "": it claims none
+	Host netip.Addr
+	// Hostname is what it claims, fit to be shown, "" where it claims none.
+	Hostname string
 	Cluster  string
 	// Open counts connections that are open.
-	Open     int
-	Messages uint64 // stored, since the server started, or since the agent was forgotten for others
+	Open int
+	// Messages counts those stored since the server started, or since the agent was forgotten for others.
+	Messages uint64
 	// NoAck is that of Messages, that wanted no ack.
-	NoAck    uint64
-	AsksAcks bool // the last of them wanted one
+	NoAck uint64
+	// AsksAcks says that the last of them wanted one.
+	AsksAcks bool
 	LastSeen time.Time
 }
 
 // RefusedPeer is a host whose connections were closed, for one reason.
 type RefusedPeer struct {
 	// Host is not valid for a Unix socket.
-	Host     netip.Addr
-	Hostname string // that it claimed, fit to be shown; "": it came to none
+	Host netip.Addr
+	// Hostname is what it claimed, fit to be shown, "" where it came to none.
+	Hostname string
 	Reason   string
 	// Text is that of the last.
 	Text     string

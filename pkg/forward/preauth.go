@@ -45,7 +45,7 @@ func (c *conn) open(ctx context.Context) error {
 			return c.handshakeFault(err)
 		}
 		c.place.handover = true
-		_ = c.socket.SetDeadline(time.Time{}) // as above
+		_ = c.socket.SetDeadline(time.Time{})
 		return nil
 	}
 	c.mem.Cluster = c.client.cluster
@@ -56,7 +56,7 @@ func (c *conn) open(ctx context.Context) error {
 	}
 	s.countOpen(c, 1)
 	c.place.counted = true
-	_ = c.socket.SetDeadline(time.Time{}) // as above
+	_ = c.socket.SetDeadline(time.Time{})
 	return nil
 }
 
@@ -146,7 +146,8 @@ func (c *conn) takeProxyHeader(deadline time.Time) error {
 			"no PROXY header came within handshake_timeout, %v; a load balancer that sends it only with the client's "+
 				"first bytes can't be used with a shared key without TLS, as the server has to speak first",
 			c.server.limits().HandshakeTimeout)
-	case isProbe(err): // as long as not a byte came
+	// A probe is one as long as not a byte came.
+	case isProbe(err):
 		return err
 	case err != nil:
 		return refusal.New(refusal.Proxy, "its PROXY header can't be used: %w", err)

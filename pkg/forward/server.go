@@ -41,13 +41,17 @@ type Options struct {
 	Config
 	// Hostname is what PONG says; "": aggregator.
 	Hostname string
-	Clusters Clusters    // may be shared by several servers; nil: everything belongs to the cluster "default"
-	TLS      *tls.Config // is asked for the certificates of each connection; never changed
-	Sink     ingest.Sink
-	Budget   *ingest.Budget // may be shared by several servers
+	// Clusters may be shared by several servers; nil: everything belongs to the cluster "default".
+	Clusters Clusters
+	// TLS is asked for the certificates of each connection, and never changed.
+	TLS  *tls.Config
+	Sink ingest.Sink
+	// Budget may be shared by several servers.
+	Budget *ingest.Budget
 	// Places is shared by the servers of a process; nil: max_connections alone bounds connections.
-	Places   *Places
-	Handover Handover // serves who logs in with the key for handovers; nil: nobody may
+	Places *Places
+	// Handover serves who logs in with the key for handovers; nil: nobody may.
+	Handover Handover
 	// Listener is what to accept from in place of binding the address, and Packets what to answer heartbeats on; nil:
 	// they are bound. They are closed with the server.
 	Listener net.Listener
@@ -59,7 +63,8 @@ type Options struct {
 
 // Server is one listener. See the package's comment for what it accepts and promises.
 type Server struct {
-	opts    Options // but for what SetLimits changes
+	// opts are what was given, but for what SetLimits changes.
+	opts    Options
 	current atomic.Pointer[Config]
 	// configured is at the start.
 	configured Config
@@ -70,7 +75,8 @@ type Server struct {
 	peers    *Peers
 	counters counters
 	logs     *refusal.Log
-	slow     atomic.Int32 // refused logins that wait for their answer
+	// slow counts refused logins that wait for their answer.
+	slow atomic.Int32
 	// proxies are whose PROXY headers are believed.
 	proxies []netip.Prefix
 	// beat is that of the goroutine that accepts.
@@ -80,9 +86,11 @@ type Server struct {
 
 	conns   connections
 	running sync.WaitGroup
-	ctx     context.Context // ends when connections are cut
-	cancel  context.CancelFunc
-	serving atomic.Bool // Serve was called
+	// ctx ends when connections are cut.
+	ctx    context.Context
+	cancel context.CancelFunc
+	// serving says that Serve was called.
+	serving atomic.Bool
 	// served is closed when Serve returns.
 	served chan struct{}
 }

@@ -20,15 +20,17 @@ type Stats struct {
 	Name    string
 	Address string
 	// Open counts connections that are open.
-	Open        int
-	Connections uint64 // ever
+	Open int
+	// Connections counts connections ever.
+	Connections uint64
 	// TLS is that of these, with a finished TLS handshake.
 	TLS uint64
 	// Proxied is that of these, whose source a PROXY header told.
 	Proxied uint64
 	// Probes counts connections that closed before their first message.
-	Probes  uint64
-	Refused map[string]uint64 // connections that the server closed for a fault, by reason
+	Probes uint64
+	// Refused counts connections that the server closed for a fault, by reason.
+	Refused map[string]uint64
 	// Messages are by mode: message, forward, packed, gzip, zstd.
 	Messages map[string]uint64
 	// Clusters are those of Open, by cluster.
@@ -72,9 +74,10 @@ type counters struct {
 	messages                                [wire.ModeCount]atomic.Uint64
 	latency                                 metric.Histogram
 
-	mu          sync.Mutex
-	refused     map[string]uint64
-	open        map[string]int // connections by cluster
+	mu      sync.Mutex
+	refused map[string]uint64
+	// open counts connections by cluster.
+	open        map[string]int
 	noAck       uint64
 	noAckPeers  map[netip.Addr]*NoAckPeer
 	lastError   string
@@ -82,7 +85,8 @@ type counters struct {
 	people      people
 	// lastErrorOf is the client's; not valid where it was about none, or a Unix socket's.
 	lastErrorOf netip.Addr
-	errorOver   time.Time // see Stats.LastErrorOver
+	// errorOver is Stats.LastErrorOver.
+	errorOver time.Time
 }
 
 func newCounters() counters {

@@ -57,7 +57,8 @@ type Budget struct {
 	shares  map[string]int64
 	peak    int64
 	evicted uint64
-	waiting [purposes][]*waiter // first come, first served
+	// waiting are served in the order in which they came.
+	waiting [purposes][]*waiter
 	holders map[*Reservation]struct{}
 	pooled  int64
 	// pool is by size.
@@ -128,11 +129,13 @@ type Reservation struct {
 	budget *Budget
 	// Cluster is set before anything is held.
 	Cluster string
-	close   func() // ends the connection: whatever waits for its peer fails
+	// close ends the connection: whatever waits for its peer fails.
+	close func()
 	// gone is closed when the account was chosen to make room.
 	gone chan struct{}
 
-	idleSince atomic.Int64 // unix nanoseconds of the last progress while it depends on its peer, else 0
+	// idleSince is the last progress while it depends on its peer, in Unix nanoseconds; otherwise 0.
+	idleSince atomic.Int64
 	// progress is the last that was told.
 	progress time.Time
 	// received is what has come since then.
@@ -253,7 +256,8 @@ func (a *Reservation) Overdraw(n int64) {
 // turns yields whose turn it is: the first of each cluster that has no room in its share, and last the first in line
 // whose cluster has. The caller holds b.mu.
 func (b *Budget) turns(yield func(w *waiter, inShare bool) bool) {
-	var without map[string]bool // clusters without room; one is not passed over by those behind it of its own cluster
+	// without has clusters without room. One is not passed over by those behind it of its own cluster.
+	var without map[string]bool
 	for _, line := range b.waiting {
 		for _, w := range line {
 			cluster := w.reservation.Cluster
@@ -352,7 +356,8 @@ func (b *Budget) makeRoom(w *waiter, now time.Time) {
 	if !turn {
 		return
 	}
-	idle := map[*Reservation]int64{} // since when
+	// idle says since when.
+	idle := map[*Reservation]int64{}
 	for _, line := range b.waiting {
 		for _, o := range line {
 			if o != w && within(o.reservation) {

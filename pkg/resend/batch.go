@@ -14,10 +14,12 @@ type Batch struct {
 	conn  uint64
 	ahead bool
 	// order is in which batches came; 0: not yet.
-	order   uint64
-	came    uint64 // Window.acks when it came
-	claims  []claim
-	waiting atomic.Int32 // claims that wait
+	order uint64
+	// came is what Window.acks was when it came.
+	came   uint64
+	claims []claim
+	// waiting counts claims that wait.
+	waiting atomic.Int32
 }
 
 // claim is one message of a batch on its way to the disk.

@@ -71,8 +71,10 @@ type Tracker struct {
 // commit is a commit whose acks are not settled.
 type commit struct {
 	acks int
-	last uint64 // Tracker.asked, of its last message
-	sent uint64 // Tracker.came, with what had come and was not read, when its acks were about to be written
+	// last is Tracker.asked, of its last message.
+	last uint64
+	// sent is Tracker.came, with what had come and was not read, when its acks were about to be written.
+	sent uint64
 }
 
 // NewTracker returns the Tracker of a new connection. settle is called with how many of the earliest commits that are

@@ -55,13 +55,16 @@ func judge(remembered State, gone bool) Verdict {
 
 // message is a remembered message.
 type message struct {
-	key    Key
-	state  State
-	stored bool // on disk; its batch may not be, as a whole
+	key   Key
+	state State
+	// stored says that it is on disk. Its batch may not be, as a whole.
+	stored bool
 	// conn is whose ack counts: that of the last that sent it, of those that are committed.
-	conn  uint64
-	order uint64 // claim.order of that
-	acked uint64 // Window.acks when its ack was about to be written last
+	conn uint64
+	// order is claim.order of that.
+	order uint64
+	// acked is what Window.acks was when its ack was about to be written last.
+	acked uint64
 	// segment is where its last piece lies; 0: nowhere.
 	segment uint64
 	// until is when it is forgotten, in the states Unconfirmed and Confirmed.
@@ -85,7 +88,8 @@ type Window struct {
 	messages map[Key]*message
 	// conns are those of the connection's commits that are not settled, in order.
 	conns map[uint64][][]*message
-	gone  map[uint64]bool // connections that ended before they were settled
+	// gone has connections that ended before they were settled.
+	gone map[uint64]bool
 	// unconfirmed is the earliest to be forgotten first.
 	unconfirmed []*message
 	// confirmed is a ring.

@@ -51,7 +51,8 @@ type Login struct {
 	SharedKey string
 	// Hostname is the client's own name, which must differ from the server's; "": the host's name.
 	Hostname string
-	User     string // told only to a server that asks for users
+	// User is told only to a server that asks for users.
+	User     string
 	Password string
 	// Handover says that the key is for handing over a queue, and told only to a server that takes over: else
 	// ErrNoHandover.
@@ -116,7 +117,8 @@ func Dial(ctx context.Context, cfg Config) (*Client, error) {
 	conn, err := connect(ctx, network, address)
 	if err != nil {
 		if op, ok := errors.AsType[*net.OpError](err); ok {
-			err = op.Err // which doesn't say the address once more
+			// This one doesn't say the address once more.
+			err = op.Err
 		}
 		return nil, fmt.Errorf("connecting to %s: %w", cfg.Address, cause(ctx, err))
 	}

@@ -24,11 +24,13 @@ const (
 
 // Message is entries of one tag on their way to a server.
 type Message struct {
-	Tag     string
-	Entries []byte // Events well-formed entries one after another; see package event
+	Tag string
+	// Entries are Events well-formed entries, one after another; see package event.
+	Entries []byte
 	Events  int
-	Chunk   string // asks for an ack by this name; "": none. See NewChunk
-	Mode    Mode
+	// Chunk asks for an ack by this name, "" for none. See NewChunk.
+	Chunk string
+	Mode  Mode
 	// Compress may be "", "gzip" or "zstd"; packed only.
 	Compress string
 }

@@ -17,7 +17,8 @@ const maxValue = 16 << 10
 // reader cuts what a server sends into msgpack values, however the network split or joined them.
 type reader struct {
 	from io.Reader
-	buf  []byte // room of maxValue, made with the first read
+	// buf is room of maxValue, made with the first read.
+	buf []byte
 	// pos is where the next value begins.
 	pos int
 }

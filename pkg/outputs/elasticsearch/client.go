@@ -200,7 +200,8 @@ func (c *client) performAt(h *host, req *http.Request) (*http.Response, error) {
 			// Watch has noted it.
 			err = hung
 		}
-		return nil, &hostError{h.address, err} // else that says nothing about the host
+		// Anything else says nothing about the host.
+		return nil, &hostError{h.address, err}
 	case err != nil:
 		c.failed(h, err)
 		return nil, &hostError{h.address, err}

@@ -24,8 +24,9 @@ type outcome struct {
 	// err is why one was not.
 	err *outputs.SendError
 	// kind is the type of err, in Elasticsearch's words.
-	kind  string
-	alone bool // 429, but for the request's own size
+	kind string
+	// alone says that the answer was 429, but for the request's own size.
+	alone bool
 	// there is like There of bulkreply.Reply.
 	there []outputs.Failure
 	// waited says that the server answered only after the time that it may wait for a target.

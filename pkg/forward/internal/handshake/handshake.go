@@ -26,8 +26,9 @@ var (
 type Helo struct {
 	Nonce string
 	// Auth may be empty where no user is asked for.
-	Auth     string
-	Handover int // version of the extension by which the server takes over another's queue; 0: it doesn't
+	Auth string
+	// Handover is the version of the extension by which the server takes over another's queue; 0: it doesn't.
+	Handover int
 }
 
 // Ping is the client's answer: ["PING", hostname, salt, key digest, user, password digest].
@@ -35,9 +36,10 @@ type Ping struct{ Hostname, Salt, KeyDigest, User, PasswordDigest string }
 
 // Pong is whether the server lets the client in: ["PONG", ok, reason, hostname, digest].
 type Pong struct {
-	OK               bool
-	Reason           string
-	Hostname, Digest string // may be missing where it is not OK
+	OK     bool
+	Reason string
+	// Hostname and Digest may be missing where it is not OK.
+	Hostname, Digest string
 }
 
 // Digest returns SHA-512 over parts, without separators, in lower-case hex.

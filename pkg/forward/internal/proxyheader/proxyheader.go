@@ -110,7 +110,8 @@ func readBlock(r io.Reader, b []byte) (netip.AddrPort, error) {
 		return netip.AddrPort{}, fmt.Errorf("its version and command are %#02x", command)
 	}
 	var addresses [36]byte
-	ip, known := 0, addresses[:0] // bytes of an address, and of two with their ports
+	// These are bytes of an address, and of two with their ports.
+	ip, known := 0, addresses[:0]
 	switch family {
 	case 0x11:
 		ip, known = 4, addresses[:12]

@@ -78,6 +78,7 @@ func AnswerHeartbeats(pc net.PacketConn) {
 			// One datagram's trouble, such as a refusal of the last answer.
 			continue
 		}
-		_, _ = pc.WriteTo(make([]byte, min(n, 1)), from) // as lossy as UDP itself
+		// It is as lossy as UDP itself.
+		_, _ = pc.WriteTo(make([]byte, min(n, 1)), from)
 	}
 }

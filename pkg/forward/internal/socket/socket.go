@@ -11,7 +11,8 @@ import (
 // Socket is a connection as its listener accepted it. It knows whether anything came, and can take back what was read.
 type Socket struct {
 	net.Conn
-	head []byte // read next
+	// head is read next.
+	head []byte
 	// came says that the peer has sent something.
 	came bool
 

@@ -55,7 +55,8 @@ type Frame struct {
 
 	tag, second, third, option span
 
-	entries   int // still to come, of FormForward
+	// entries counts those still to come, of FormForward.
+	entries   int
 	inEntries bool
 	// events is how many entries of a FormForward are no group markers.
 	events int
@@ -64,7 +65,8 @@ type Frame struct {
 	// hasInvalid says that one of the entries of a FormForward is no event.
 	hasInvalid bool
 
-	cut valueScanner // finds the end of the value at pos, of which only a part was there last time
+	// cut finds the end of the value at pos, of which only a part was there last time.
+	cut valueScanner
 }
 
 // NewFrame returns one of which no byte has come.
