@@ -18,17 +18,18 @@ const (
 	maxGroup = 64 << 10
 	// scratchSize is how many bytes of Message events of one tag are gathered before they go to the batch.
 	scratchSize = 64 << 10
-	// maxLetter is how many bytes of invalid entries that follow each other are kept in a dead letter; a single
+	// maxDeadLetter is how many bytes of invalid entries that follow each other are kept in a dead letter; a single
 	// entry is kept whole.
-	maxLetter = 64 << 10
-	// maxLetters is how many dead letters a message may make. Invalid entries after that are counted only.
-	maxLetters = 64
+	maxDeadLetter = 64 << 10
+	// maxDeadLetters is how many dead letters a message may make. Invalid entries after that are counted only.
+	maxDeadLetters = 64
 )
 
 const (
-	// Invalid entries beyond maxLetters.
+	// ruleInvalid drops invalid entries beyond maxDeadLetters.
 	ruleInvalid = "invalid"
-	cutNote     = "; more of them followed, only the first of these entries are kept here" // those beyond maxLetter
+	// cutNote tells of those beyond maxDeadLetter.
+	cutNote = "; more of them followed, only the first of these entries are kept here"
 )
 
 var errCutEntry = refusal.New(refusal.Broken, "the last of the message's entries is cut")
@@ -55,16 +56,16 @@ type assembler struct {
 	batch ingest.Batch
 	// held is what is charged for batch.
 	held int64
-	// letters counts the dead letters of the message begun last.
-	letters int
+	// deadLetters counts those of the message begun last.
+	deadLetters int
 	// group is the group start that its next entries belong to, nil outside a group.
 	group []byte
 	// tag is that of the last message.
 	tag string
 	// acks are chunks whose acks are due once the batch is stored, in order.
 	acks []string
-	// tally is what the batch holds.
-	tally  tally
+	// counts is what the batch holds.
+	counts counts
 	gather gathering
 }
 
@@ -91,7 +92,7 @@ func (a *assembler) add(ctx context.Context, m *wire.Message) error {
 		if err := a.addEvent(ctx, m, tag); err != nil {
 			return err
 		}
-		a.tally.messages[wire.ModeMessage]++
+		a.counts.messages[wire.ModeMessage]++
 		return nil
 	}
 	if err := a.flush(ctx); err != nil {
@@ -104,7 +105,7 @@ func (a *assembler) add(ctx context.Context, m *wire.Message) error {
 		a.batch.Abandon()
 		return err
 	}
-	a.tally.messages[mode]++
+	a.counts.messages[mode]++
 	if chunk != "" {
 		a.acks = append(a.acks, chunk)
 	}
@@ -223,7 +224,7 @@ func (a *assembler) entries(ctx context.Context, b []byte) (rest []byte, err err
 			nanos = nanos || e.Nanos
 		}
 		b = next
-		if size := len(run) - len(b); keep == 0 || size <= maxLetter {
+		if size := len(run) - len(b); keep == 0 || size <= maxDeadLetter {
 			keep = size
 		}
 	}
@@ -245,7 +246,7 @@ func (a *assembler) addEntries(ctx context.Context, entries []byte, events int, 
 
 // reject gives entries that are no events to the dead letters, as one of them.
 func (a *assembler) reject(ctx context.Context, raw []byte, events int, reason string) error {
-	if a.letters++; a.letters > maxLetters {
+	if a.deadLetters++; a.deadLetters > maxDeadLetters {
 		a.batch.Drop(events, ruleInvalid)
 		return nil
 	}
@@ -314,7 +315,7 @@ func (a *assembler) begin(tag, chunk string) {
 		a.batch.From(a.from.address, a.from.hostname)
 	}
 	a.batch.Begin(a.from.cluster, tag, chunk)
-	a.letters, a.group = 0, nil
+	a.deadLetters, a.group = 0, nil
 }
 
 // internTag returns tag as a string, the one of the message before if it is the same.
@@ -326,7 +327,7 @@ func (a *assembler) internTag(tag []byte) string {
 }
 
 // empty reports whether there is nothing to store.
-func (a *assembler) empty() bool { return a.batch == nil || a.tally.empty() }
+func (a *assembler) empty() bool { return a.batch == nil || a.counts.empty() }
 
 // full reports whether the batch is to be stored before another message is added.
 func (a *assembler) full() bool { return len(a.acks) >= maxAcks || a.held >= maxBatch }

@@ -213,7 +213,7 @@ func (c *conn) take(ctx context.Context, b []byte) error {
 		c.tracker.Asked(c.in.size())
 	}
 	c.mem.Progressed(c.came)
-	c.batch.tally.bytes += uint64(len(b))
+	c.batch.counts.bytes += uint64(len(b))
 	c.in.take(len(b))
 	if rest := c.in.size(); rest > 0 {
 		c.tracker.Begun(rest)
@@ -227,7 +227,7 @@ func (c *conn) store(ctx context.Context) error {
 	if c.batch.empty() {
 		return nil
 	}
-	acks, messages := len(c.batch.acks), c.batch.tally.count()
+	acks, messages := len(c.batch.acks), c.batch.counts.total()
 	c.tracker.Confirm(c.left)
 	if acks > 0 {
 		c.tracker.Storing(acks)
@@ -249,7 +249,7 @@ func (c *conn) store(ctx context.Context) error {
 		return refusal.New(refusal.Store, "its messages could not be stored, so they are not acked: %w", err)
 	}
 	c.batch.settleRoom()
-	c.unpaid += int64(c.batch.tally.bytes)
+	c.unpaid += int64(c.batch.counts.bytes)
 	c.messages += messages
 	c.server.count(c)
 	if err := c.sendAcks(); err != nil {
@@ -262,7 +262,7 @@ func (c *conn) store(ctx context.Context) error {
 // meanwhile sends again what it has no ack for, over another connection: its old ones end, or they would pile up until
 // max_connections keeps out everybody.
 func (c *conn) commit(ctx context.Context) error {
-	if len(c.batch.acks) < c.batch.tally.count() {
+	if len(c.batch.acks) < c.batch.counts.total() {
 		// What wants no ack is never sent again.
 		return c.batch.batch.Commit(ctx)
 	}

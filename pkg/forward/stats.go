@@ -95,17 +95,17 @@ func newCounters() counters {
 	}
 }
 
-// tally is what a connection's batch holds, counted once it is stored.
-type tally struct {
+// counts is what a connection's batch holds, counted once it is stored.
+type counts struct {
 	messages [wire.ModeCount]uint64
 	bytes    uint64
 }
 
-func (t *tally) empty() bool { return t.count() == 0 }
+func (c *counts) empty() bool { return c.total() == 0 }
 
-// count returns the number of messages.
-func (t *tally) count() (n int) {
-	for _, of := range t.messages {
+// total returns the number of messages.
+func (c *counts) total() (n int) {
+	for _, of := range c.messages {
 		n += int(of)
 	}
 	return n
@@ -113,19 +113,19 @@ func (t *tally) count() (n int) {
 
 // count adds what c has stored.
 func (s *Server) count(c *conn) {
-	for m, n := range c.batch.tally.messages {
+	for m, n := range c.batch.counts.messages {
 		if n > 0 {
 			s.counters.messages[m].Add(n)
 		}
 	}
 	s.counters.mu.Lock()
 	defer s.counters.mu.Unlock()
-	messages, unacked := c.batch.tally.count(), c.batch.tally.count()-len(c.batch.acks)
+	messages, unacked := c.batch.counts.total(), c.batch.counts.total()-len(c.batch.acks)
 	if unacked > 0 {
 		s.counters.countNoAck(c.client.source.Addr(), c.client.cluster, uint64(unacked), c.came)
 	}
 	c.place.agent.count(messages, unacked, c.came)
-	c.batch.tally = tally{}
+	c.batch.counts = counts{}
 	s.counters.over(c.client.source.Addr(), c.came)
 }
 

@@ -131,7 +131,7 @@ type Reservation struct {
 	Cluster string
 	// close ends the connection: whatever waits for its peer fails.
 	close func()
-	// gone is closed when the account was chosen to make room.
+	// gone is closed when the reservation was chosen to make room.
 	gone chan struct{}
 
 	// idleSince is the last progress while it depends on its peer, in Unix nanoseconds; otherwise 0.
@@ -154,8 +154,8 @@ type waiter struct {
 	granted     chan struct{}
 }
 
-// Reserve returns the account of a connection, which takes nothing yet. closeConn is called where its memory is needed
-// by others.
+// Reserve returns the reservation of a connection, which takes nothing yet. closeConn is called where its memory is
+// needed by others.
 func (b *Budget) Reserve(closeConn func()) *Reservation {
 	return &Reservation{budget: b, close: closeConn, gone: make(chan struct{}), progress: time.Now()}
 }

@@ -70,27 +70,27 @@ func TestBudgetEvicts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewBudget(100)
 		var closed []int
-		accounts := make([]*Reservation, 4)
-		for i := range accounts {
-			accounts[i] = b.Reserve(func() {
+		reservations := make([]*Reservation, 4)
+		for i := range reservations {
+			reservations[i] = b.Reserve(func() {
 				closed = append(closed, i)
-				go accounts[i].Release(25) // as its goroutine does when its read fails
+				go reservations[i].Release(25) // as its goroutine does when its read fails
 			})
-			_ = accounts[i].Acquire(t.Context(), ToStore, 25)
-			accounts[i].Progressed(time.Now())
-			accounts[i].DependOnPeer()
+			_ = reservations[i].Acquire(t.Context(), ToStore, 25)
+			reservations[i].Progressed(time.Now())
+			reservations[i].DependOnPeer()
 			time.Sleep(time.Minute)
 		}
-		accounts[3].DependOnNobody()
+		reservations[3].DependOnNobody()
 		began := time.Now()
-		time.AfterFunc(10*time.Second, func() { accounts[3].Release(25) })
+		time.AfterFunc(10*time.Second, func() { reservations[3].Release(25) })
 		if err := b.Reserve(func() {}).Acquire(t.Context(), ToStore, 60); err != nil {
 			t.Fatal(err)
 		}
 		if len(closed) != 2 || closed[0] != 0 || closed[1] != 1 || time.Since(began) != 10*time.Second {
 			t.Errorf("closed %v after %v", closed, time.Since(began))
 		}
-		if accounts[2].IsEvicted() || !accounts[0].IsEvicted() || b.Stats().Evicted != 2 {
+		if reservations[2].IsEvicted() || !reservations[0].IsEvicted() || b.Stats().Evicted != 2 {
 			t.Errorf("evicted: %+v", b.Stats())
 		}
 	})

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// of returns an account of a cluster.
+// of returns a reservation of a cluster.
 func (b *Budget) of(cluster string, closeConn func()) *Reservation {
 	a := b.Reserve(closeConn)
 	a.Cluster = cluster

@@ -200,8 +200,7 @@ func (c *client) performAt(h *host, req *http.Request) (*http.Response, error) {
 			// Watch has noted it.
 			err = hung
 		}
-		// Anything else says nothing about the host.
-		return nil, &hostError{h.address, err}
+		return nil, &hostError{h.address, err} // else that says nothing about the host
 	case err != nil:
 		c.failed(h, err)
 		return nil, &hostError{h.address, err}

@@ -24,9 +24,8 @@ type outcome struct {
 	// err is why one was not.
 	err *outputs.SendError
 	// kind is the type of err, in Elasticsearch's words.
-	kind string
-	// alone says that the answer was 429, but for the request's own size.
-	alone bool
+	kind  string
+	alone bool // 429, but for the request's own size
 	// there is like There of bulkreply.Reply.
 	there []outputs.Failure
 	// waited says that the server answered only after the time that it may wait for a target.
