@@ -64,8 +64,8 @@ type Options struct {
 	// ControlOutput does what was asked of an output, pause, resume, retry or purge, and says what it did. The error
 	// says why not.
 	ControlOutput func(output, what string) (done string, err error)
-	// ControlTarget does what was asked, retry, move or purge, with what waits aside for a target of an output, and says
-	// what it did. to is where it is moved to; "": to the same output once more. The error says why not.
+	// ControlTarget does what was asked, retry, move or purge, with what waits aside for a target of an output, and
+	// says what it did. to is where it is moved to; "": to the same output once more. The error says why not.
 	ControlTarget func(ctx context.Context, output, what, target, to string) (done string, err error)
 	// DeadLetters are the program's.
 	DeadLetters client.DeadStore
@@ -298,7 +298,8 @@ const livePath = "/live"
 func (s *Server) pageEvents(w http.ResponseWriter, r *http.Request) {
 	records, words := s.mayRead(r)
 	you := page.You{
-		Control: records, Words: words, CanSign: s.options.Config.Token.Reveal() != "" || len(s.options.Config.Users) > 0,
+		Control: records, Words: words,
+		CanSign: s.options.Config.Token.Reveal() != "" || len(s.options.Config.Users) > 0,
 	}
 	now := s.samples.youngest()
 	if now == nil {
