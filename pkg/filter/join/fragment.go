@@ -11,16 +11,15 @@ import (
 // kind is who says that an event is a fragment, and how.
 type kind uint8
 
+// The kinds. Where nobody says so an event is unmarked; after fragments of Docker's driver of old, which marked all but
+// the last one, it is their end. That driver has partial_message alone (marked), the later one partial_id and
+// partial_ordinal (numbered). The container runtime interface has P or F in logtag or _p (tagged). Docker's files have
+// stream: a text without a line feed at its end (jsonFile).
 const (
-	// Nobody does. After fragments of Docker's driver of old, which marked all but the last one, it is their end.
 	unmarked kind = iota
-	// marked is Docker's driver of old: partial_message alone.
 	marked
-	// numbered is Docker's driver: partial_id and partial_ordinal.
 	numbered
-	// tagged is the container runtime interface: P or F in logtag or _p.
 	tagged
-	// jsonFile is Docker's files, which have stream: a text without a line feed at its end.
 	jsonFile
 )
 

@@ -19,8 +19,8 @@ func read(t *testing.T, format, zone, text string) string {
 	return time.Unix(got.Sec, int64(got.Nsec)).UTC().Format(time.RFC3339Nano)
 }
 
-// Clocks that are put forward leave an hour out, and clocks that are put back have one twice: a time that names no offset
-// is then one of those that it can be, and never an error. An offset settles it.
+// Clocks that are put forward leave an hour out, and clocks that are put back have one twice: a time that names no
+// offset is then one of those that it can be, and never an error. An offset settles it.
 func TestSummerTime(t *testing.T) {
 	for _, tc := range []struct{ name, format, zone, text, want string }{
 		{"the last second of winter", "%F %T", "Europe/Berlin", "2026-03-29 01:59:59", "2026-03-29T00:59:59Z"},
