@@ -85,6 +85,13 @@ func (f *Filter) ByKeyOnly() bool {
 	return f.Tag == nil && f.Since.IsZero() && f.Until.IsZero() && len(f.IDs) == 0
 }
 
+// Bound leaves out letters that are newer than the one of that number.
+func (f *Filter) Bound(newest uint64) {
+	if f.UpTo == 0 || newest < f.UpTo {
+		f.UpTo = newest
+	}
+}
+
 // FitsKey reports whether letters that are counted under k may fit.
 func (f *Filter) FitsKey(k Key) bool {
 	return (f.Output == "" || f.Output == k.Output) && (!f.NoOutput || k.Output == "") &&

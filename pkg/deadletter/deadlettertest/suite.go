@@ -153,7 +153,13 @@ func gone(t *testing.T, s deadletter.Store) {
 	for _, tc := range []struct {
 		filter deadletter.Filter
 		want   int64
-	}{{deadletter.Filter{Output: "o0"}, 5}, {deadletter.Filter{}, 5}, {deadletter.Filter{}, 0}} {
+	}{
+		{deadletter.Filter{Output: "o0", UpTo: all[2]}, 1},
+		{deadletter.Filter{Output: "o0", UpTo: all[11] + 100}, 4},
+		{deadletter.Filter{UpTo: all[0]}, 0},
+		{deadletter.Filter{}, 5},
+		{deadletter.Filter{}, 0},
+	} {
 		if n, err := s.Purge(context.Background(), tc.filter, func(deadletter.Count) {}); n.Letters != tc.want ||
 			err != nil {
 			t.Errorf("%+v: purged %+v, want %d: %v", tc.filter, n, tc.want, err)

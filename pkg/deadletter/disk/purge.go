@@ -24,7 +24,7 @@ func (d *Store) Purge(
 		return done, err
 	}
 	defer release()
-	if filter.UpTo = upTo; upTo == 0 {
+	if filter.Bound(upTo); upTo == 0 {
 		return done, nil
 	}
 	step := func(n deadletter.Count) {

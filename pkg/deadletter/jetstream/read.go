@@ -199,7 +199,7 @@ func (s *Store) Purge(
 		return n, err
 	}
 	defer release()
-	if filter.UpTo = upTo; upTo == 0 || filter.Output != "" && filter.NoOutput {
+	if filter.Bound(upTo); upTo == 0 || filter.Output != "" && filter.NoOutput {
 		return n, nil
 	}
 	events := map[uint64]int64{}

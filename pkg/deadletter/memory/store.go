@@ -150,7 +150,7 @@ func (s *Store) Purge(
 		return n, err
 	}
 	defer release()
-	if filter.UpTo = upTo; upTo == 0 {
+	if filter.Bound(upTo); upTo == 0 {
 		return n, nil
 	}
 	s.mu.Lock()
