@@ -79,7 +79,7 @@ func seed(t *testing.T) uint64 {
 func TestKills(t *testing.T) {
 	r := newRig(t, options{nodes: 3, pods: 3, agents: 60, seed: seed(t), pause: pace(t)})
 	r.send()
-	for end := time.Now().Add(length(t, 20*time.Second)); time.Now().Before(end) && !t.Failed(); {
+	for end := time.Now().Add(length(t, 10*time.Second)); time.Now().Before(end) && !t.Failed(); {
 		r.step()
 	}
 	r.finish()
@@ -97,7 +97,7 @@ func TestQuorumLost(t *testing.T) {
 	// What the servers had answered by then is still on its way.
 	r.silence(2 * time.Second)
 	acked := r.acked()
-	r.rest(min(length(t, 10*time.Second), time.Minute))
+	r.rest(min(length(t, 5*time.Second), time.Minute))
 	if n := r.acked(); n != acked {
 		t.Errorf("%d events were acknowledged while one server of three was left", n-acked)
 	}
@@ -126,9 +126,9 @@ func TestQuorumLost(t *testing.T) {
 func TestScaling(t *testing.T) {
 	r := newRig(t, options{nodes: 3, pods: 2, agents: 30, seed: seed(t), pause: pace(t)})
 	r.send()
-	every := min(20*time.Second, length(t, 16*time.Second)/4)
+	every := min(20*time.Second, length(t, 8*time.Second)/4)
 	worst := time.Duration(0)
-	for end := time.Now().Add(length(t, 16*time.Second)); time.Now().Before(end) && !t.Failed(); {
+	for end := time.Now().Add(length(t, 8*time.Second)); time.Now().Before(end) && !t.Failed(); {
 		if len(r.pods) > 2 {
 			r.remove(r.rng.IntN(len(r.pods)))
 		} else {
