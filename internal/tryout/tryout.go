@@ -123,24 +123,28 @@ func (c *Configuration) Example() (cluster, tag string) {
 	return names[0], tag
 }
 
-// exampleTag puts words in place of what is open in pattern.
+// exampleTag puts words in place of what is open in pattern, and takes the first of what stands in braces.
 func exampleTag(pattern string) string {
 	var b strings.Builder
+	depth, others := 0, 0
 	for i := 0; i < len(pattern); i++ {
 		switch ch := pattern[i]; {
+		case ch == '{':
+			depth++
+		case ch == '}':
+			if depth == others {
+				others = 0
+			}
+			depth--
+		case ch == ',' && depth > 0 && others == 0:
+			// What follows up to the end of these braces is other tags.
+			others = depth
+		case others > 0:
 		case ch == '*':
 			b.WriteString("example")
 			for i+1 < len(pattern) && pattern[i+1] == '*' {
 				i++
 			}
-		case ch == '{':
-			end := strings.IndexByte(pattern[i:], '}')
-			if end < 0 {
-				return b.String()
-			}
-			first, _, _ := strings.Cut(pattern[i+1:i+end], ",")
-			b.WriteString(exampleTag(first))
-			i += end
 		case ch == '\\' && i+1 < len(pattern):
 			i++
 			b.WriteByte(pattern[i])
