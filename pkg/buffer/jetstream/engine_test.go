@@ -172,7 +172,8 @@ func TestResendToAnotherPod(t *testing.T) {
 func TestResendOfSharedID(t *testing.T) {
 	for name, tc := range map[string]struct {
 		before func(e *engine, a *Queue)
-		want   []bool // duplicate, of each time that it is sent to another pod
+		// want is whether it is a duplicate, of each time that it is sent to another pod.
+		want []bool
 	}{
 		"its client has not confirmed the ack": {func(_ *engine, a *Queue) {
 			a.Gone(1)
@@ -248,7 +249,8 @@ func TestPieces(t *testing.T) {
 		defer e.close(a)
 		defer e.close(b)
 		all := entries(100, 200_000)
-		for i, q := range []*Queue{a, b} { // the second is a resend
+		// The second is a resend.
+		for i, q := range []*Queue{a, b} {
 			batch := q.NewBatch(1)
 			batch.Begin(buffer.Message{Cluster: "c", Tag: "t", Chunk: "id", Outputs: []string{"o"}})
 			batch.Add(all, 100, true)
