@@ -223,7 +223,8 @@ type Failure struct {
 // such as indices or streams, names the events also where all of a batch failed, unless it knows that
 // the other targets would fail too.
 type SendError struct {
-	// Reason is that of the whole batch where Failed is empty, else the dominant one. TooLarge: it is sent again in halves.
+	// Reason is that of the whole batch where Failed is empty, else the dominant one. TooLarge: it is sent again in
+	// halves.
 	Reason Reason
 	// Status is the destination's status code for the whole batch, 0 where it has none.
 	Status int

@@ -161,8 +161,8 @@ func eventsOf(data []byte) int64 {
 	return int64(h.Events)
 }
 
-// quarantine puts what can't be read where it stops nothing else: a dead letter, or, where a newer program has stored it,
-// back for a while. q.mu is held, but while it works.
+// quarantine puts what can't be read where it stops nothing else: a dead letter, or, where a newer program has stored
+// it, back for a while. q.mu is held, but while it works.
 func (src *source) quarantine(l *lease, err error) {
 	q := src.q
 	l.p.opening--
