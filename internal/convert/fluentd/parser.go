@@ -186,12 +186,9 @@ func (c *converter) formatNamed(p *settings.Reader, body flow.Map, name string) 
 		return body.With("format", "csv").With("csv", options)
 	case "ltsv":
 		var options flow.Map
-		for from, to := range map[string]string{
-			"delimiter": "delimiter", "delimiter_pattern": "delimiter_pattern",
-			"label_delimiter": "label_delimiter",
-		} {
-			if text, ok := p.Text(from); ok {
-				options = options.With(to, strings.Trim(text, "/"))
+		for _, key := range [...]string{"delimiter", "delimiter_pattern", "label_delimiter"} {
+			if text, ok := p.Text(key); ok {
+				options = options.With(key, strings.Trim(text, "/"))
 			}
 		}
 		body = body.With("format", "ltsv")
