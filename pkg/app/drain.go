@@ -85,11 +85,13 @@ func (a *App) Drain(ctx context.Context, progress func(Drained)) (Drained, error
 	return a.drained(lastErrors), errors.Join(cause, err)
 }
 
-// deliverable reports whether anything waits for an output that is configured.
+// deliverable reports whether anything waits for an output that is configured, or may: what a process has stored that
+// was killed before it told of that, only a shared queue's servers know.
 func (a *App) deliverable() bool {
-	return slices.ContainsFunc(a.queue.Stats().Waits, func(
-		w buffer.Wait,
-	) bool {
+	if g := a.shared.group; g != nil && !g.Audit().Agrees {
+		return true
+	}
+	return slices.ContainsFunc(a.queue.Stats().Waits, func(w buffer.Wait) bool {
 		return w.Configured && w.Pending.Chunks > 0
 	})
 }
