@@ -68,6 +68,9 @@ func queueTLS(cfg *buffer.Config, log zerolog.Logger, now func() time.Time) (*tl
 	return tls.NewClient(*cfg.JetStream.TLS, tls.Options{Log: log, Now: now})
 }
 
+// agreeWithin bounds agreed: several times as long as the queue waits before it believes the servers.
+const agreeWithin = 10 * time.Second
+
 // StateOffline is that of the outputs of a server that does not run.
 const StateOffline = "offline"
 
@@ -82,6 +85,9 @@ func OfflineQueue(ctx context.Context, cfg *config.Config, log zerolog.Logger) (
 		return q, err
 	}
 	defer func() { err = errors.Join(err, queue.Close()) }()
+	if !agreed(ctx, queue) {
+		log.Warn().Msg("the group's figures don't fit what the servers have yet, as others use the queue: ask again")
+	}
 	now := time.Now()
 	q.Time, q.Outputs = now.UTC(), []client.OutputQueue{}
 	st := queue.Stats()
@@ -112,6 +118,28 @@ func OfflineQueue(ctx context.Context, cfg *config.Config, log zerolog.Logger) (
 		q.Oldest = max(q.Oldest, p.Oldest)
 	}
 	return q, nil
+}
+
+// agreed waits until the figures of a shared queue are what its servers have, since a process that was killed has told
+// nobody what it had stored last. It reports whether they are after some seconds, as they may never be where others
+// go on to use the queue.
+func agreed(ctx context.Context, queue buffer.Queue) bool {
+	g, ok := queue.(buffer.Group)
+	if !ok {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, agreeWithin)
+	defer cancel()
+	tick := time.NewTicker(drainLook)
+	defer tick.Stop()
+	for !g.Audit().Agrees {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
 }
 
 // dataDirectory returns an error where the queue is to be in a directory that is not there.

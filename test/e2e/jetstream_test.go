@@ -89,7 +89,7 @@ func TestJetStreamKilled(t *testing.T) {
 	s.stop()
 }
 
-// TestJetStreamDrain drains what a killed aggregator has stored, of which it has told nobody.
+// TestJetStreamDrain shows and drains what a killed aggregator has stored, of which it has told nobody.
 func TestJetStreamDrain(t *testing.T) {
 	c := startNATS(t, nats.Options{})
 	out := t.TempDir()
@@ -98,6 +98,14 @@ func TestJetStreamDrain(t *testing.T) {
 	a := &harness.Agent{Name: "a", Tag: "away", Address: s.Address, Limit: 1000}
 	a.Run(t.Context())
 	s.kill()
+	path, _ := binary() // built by now
+	// The agent sends twenty events a chunk.
+	look := exec.CommandContext(t.Context(), path, "queue", "--offline", "--json", "-c",
+		filepath.Join(s.Dir, "aggregator.yaml"))
+	said, err := look.Output()
+	if err != nil || !strings.Contains(string(said), `"chunks": 50`) {
+		t.Errorf("aggregator queue --offline says %s, %v", said, err)
+	}
 	drain(t, t.TempDir(), awayToFile(config, out)).says(t, 0, "", "")
 	s.Dir = out
 	deliveredOnce(t, s, a)
