@@ -115,6 +115,12 @@ func receivingParts() []row {
 		},
 		{"pkg/buffer/jetstream/internal/sealing", with("pkg/buffer/chunk"), "a message knows chunks"},
 		{
+			"pkg/buffer/jetstream/internal/collect",
+			with("pkg/buffer", "pkg/buffer/chunk", "pkg/buffer/jetstream/internal/sealing", "pkg/deadletter",
+				"pkg/resend"),
+			"a batch knows messages, chunks and what resends are",
+		},
+		{
 			"pkg/buffer/jetstream/internal/*",
 			with("pkg/buffer", "pkg/buffer/jetstream/internal/broadcast", "pkg/buffer/jetstream/internal/ledger",
 				"pkg/buffer/jetstream/internal/subject", "pkg/deadletter", "internal/format"),

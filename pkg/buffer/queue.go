@@ -152,8 +152,8 @@ type Source interface {
 	// times. A hold is not stored.
 	Hold(cluster string)
 	Release(cluster string)
-	// ReleaseEntries takes the memory of c's Entries back, which are nil then. Nobody may read them meanwhile. c stays the
-	// caller's.
+	// ReleaseEntries takes the memory of c's Entries back, which are nil then. Nobody may read them meanwhile. c stays
+	// the caller's.
 	ReleaseEntries(c *event.Chunk)
 }
 

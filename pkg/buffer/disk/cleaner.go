@@ -274,7 +274,7 @@ func (seg *segmentState) sparse(now time.Time) bool {
 	// That is the most: a chunk that two outputs want counts twice.
 	var wanted int64
 	for _, t := range seg.sum {
-		wanted += t.bytes
+		wanted += t.Bytes
 	}
 	return float64(wanted) < compactBelow*float64(seg.disk)
 }

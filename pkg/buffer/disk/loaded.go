@@ -300,8 +300,8 @@ func (s *Queue) untrackMissing(seg *segmentState, entries []segment.Entry) {
 		l.pending.minus(lost)
 		l.src.pending.minus(lost)
 		l.lost.plus(lost)
-		s.pending -= lost.chunks
-		if t.chunks == 0 {
+		s.pending -= lost.Chunks
+		if t.Chunks == 0 {
 			delete(seg.sum, l)
 		}
 	}

@@ -62,7 +62,7 @@ func (s *Queue) recount(seg *segmentState) {
 		}
 	} else {
 		for l, t := range seg.sum {
-			now[l.number] += t.bytes
+			now[l.number] += t.Bytes
 		}
 		for cluster := range now {
 			now[cluster] = min(now[cluster], seg.liveBytes[cluster])
@@ -157,7 +157,7 @@ func (s *Queue) dropSegment() bool {
 	seg := s.segs[0]
 	var n int64
 	for partition := range seg.sum {
-		n += s.untrack(partition, seg, &partition.dropped).chunks
+		n += s.untrack(partition, seg, &partition.dropped).Chunks
 	}
 	s.mu.Unlock()
 	if seg == stuck {
@@ -174,7 +174,7 @@ func (s *Queue) dropChunk(src *source) bool {
 		s.mu.Lock()
 		var l *partition
 		for _, o := range src.partitions {
-			if int64(len(o.inFlight)) < o.pending.chunks && (l == nil || o.pending.bytes > l.pending.bytes) {
+			if int64(len(o.inFlight)) < o.pending.Chunks && (l == nil || o.pending.Bytes > l.pending.Bytes) {
 				l = o
 			}
 		}
@@ -231,7 +231,7 @@ func (s *Queue) Purge(output string) (gone buffer.Count) {
 	}
 	s.clean.kick()
 	s.commit.kick()
-	return purged.count()
+	return purged.Count
 }
 
 // untrack takes what waits for l in the segment out of all sums, but for what is handed out, and adds it to fate. It
@@ -244,7 +244,7 @@ func (s *Queue) untrack(l *partition, seg *segmentState, fate *counts) counts {
 			t.sub(o.events, o.size)
 		}
 	}
-	if left.chunks == 0 {
+	if left.Chunks == 0 {
 		delete(seg.sum, l)
 	} else {
 		seg.sum[l].counts = left
@@ -253,6 +253,6 @@ func (s *Queue) untrack(l *partition, seg *segmentState, fate *counts) counts {
 	l.pending.minus(t)
 	l.src.pending.minus(t)
 	fate.plus(t)
-	s.pending -= t.chunks
+	s.pending -= t.Chunks
 	return t
 }

@@ -86,9 +86,9 @@ func (src *source) countMoved(one *buffer.Settlement) {
 			continue
 		}
 		moved := &src.partitions[one.Chunk.Cluster].moved
-		moved.plus(counts{chunks: 1, bytes: int64(len(r.Entries))})
+		moved.plus(counts{buffer.Count{Chunks: 1, Bytes: int64(len(r.Entries))}})
 		for _, p := range r.Parts {
-			moved.events += int64(p.Events)
+			moved.Events += int64(p.Events)
 		}
 	}
 }
@@ -105,14 +105,14 @@ func (src *source) holds(c *event.Chunk) bool {
 func (src *source) Pending() buffer.Count {
 	src.s.mu.Lock()
 	defer src.s.mu.Unlock()
-	return src.pending.count()
+	return src.pending.Count
 }
 
 // waiting returns how much waits aside, and for how many targets. s.mu is held.
 func (s *Queue) waiting() (bytes int64, targets int) {
 	for name, src := range s.sources {
-		if src.pending.chunks > 0 && strings.Contains(name, targetMark) {
-			bytes += src.pending.bytes
+		if src.pending.Chunks > 0 && strings.Contains(name, targetMark) {
+			bytes += src.pending.Bytes
 			targets++
 		}
 	}
@@ -146,7 +146,7 @@ func (s *Queue) roomToWait(src *source, list []buffer.Settlement) error {
 			}
 			used, n := more[r.Target], int64(len(r.Entries))
 			if aside := s.sources[waitingName(cmp.Or(r.Output, output), r.Target)]; aside != nil {
-				used += aside.pending.bytes
+				used += aside.pending.Bytes
 			}
 			if buffer.WaitingRefuses(limit, total, used, n, targets) {
 				return &buffer.WaitingFullError{Output: output, Target: r.Target}

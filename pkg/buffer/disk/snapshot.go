@@ -62,11 +62,11 @@ func (s *Queue) Stats() buffer.Stats {
 		for _, l := range src.partitions {
 			output, target := src.names()
 			w := buffer.Wait{
-				Output: output, Target: target, Rest: l.rest.count(), Moved: l.moved.count(), Cluster: l.cluster,
-				Configured: src.configured, Pending: l.pending.count(), Found: l.found.count(),
-				Appended: l.appended.count(), Returned: l.requeued.count(), Done: l.done.count(),
-				Dropped: l.dropped.count(), Purged: l.purged.count(), Lost: l.lost.count(),
-				Adopted: l.adopted.count(), Given: l.given.count(),
+				Output: output, Target: target, Rest: l.rest.Count, Moved: l.moved.Count, Cluster: l.cluster,
+				Configured: src.configured, Pending: l.pending.Count, Found: l.found.Count,
+				Appended: l.appended.Count, Returned: l.requeued.Count, Done: l.done.Count,
+				Dropped: l.dropped.Count, Purged: l.purged.Count, Lost: l.lost.Count,
+				Adopted: l.adopted.Count, Given: l.given.Count,
 			}
 			if t := l.oldest(); t != 0 {
 				w.Oldest = time.Unix(0, t)
@@ -82,32 +82,26 @@ func (s *Queue) Stats() buffer.Stats {
 }
 
 // counts sums up chunks. Bytes are those on disk.
-type counts struct {
-	chunks, events, bytes int64
-}
+type counts struct{ buffer.Count }
 
 func (t *counts) add(events, size uint32) {
-	t.chunks++
-	t.events += int64(events)
-	t.bytes += int64(size)
+	t.Chunks++
+	t.Events += int64(events)
+	t.Bytes += int64(size)
 }
 
 func (t *counts) sub(events, size uint32) {
-	t.chunks--
-	t.events -= int64(events)
-	t.bytes -= int64(size)
+	t.Chunks--
+	t.Events -= int64(events)
+	t.Bytes -= int64(size)
 }
 
 func (t *counts) plus(o counts) {
-	t.chunks, t.events, t.bytes = t.chunks+o.chunks, t.events+o.events, t.bytes+o.bytes
+	t.Chunks, t.Events, t.Bytes = t.Chunks+o.Chunks, t.Events+o.Events, t.Bytes+o.Bytes
 }
 
 func (t *counts) minus(o counts) {
-	t.chunks, t.events, t.bytes = t.chunks-o.chunks, t.events-o.events, t.bytes-o.bytes
-}
-
-func (t counts) count() buffer.Count {
-	return buffer.Count{Chunks: t.chunks, Events: t.events, Bytes: t.bytes}
+	t.Chunks, t.Events, t.Bytes = t.Chunks-o.Chunks, t.Events-o.Events, t.Bytes-o.Bytes
 }
 
 // statistics is what the queue counts since its start; guarded by Queue.mu, but for latency.

@@ -118,7 +118,7 @@ func (s *Queue) source(output string) *source {
 			reading: "a read for output " + output + " from " + s.dir,
 		}
 		src.quota = admission.Quota{
-			What: "output " + output, Limit: s.limitsOf.Outputs[output], Used: &src.pending.bytes,
+			What: "output " + output, Limit: s.limitsOf.Outputs[output], Used: &src.pending.Bytes,
 		}
 		src.quota.Drop = func() bool { return s.dropChunk(src) }
 		s.sources[output] = src
@@ -394,7 +394,7 @@ func (s *Queue) finish(l *partition, o *lease) {
 	s.pending--
 	if !seg.gone {
 		t := seg.sum[l]
-		if t.sub(o.events, o.size); t.chunks == 0 {
+		if t.sub(o.events, o.size); t.Chunks == 0 {
 			delete(seg.sum, l)
 		}
 		seg.bits(l.src).Set(uint32(o.seq - seg.first))
@@ -424,7 +424,7 @@ func (l *partition) oldest() int64 {
 	if len(l.returned) > 0 {
 		see(l.returned[0].received)
 	}
-	if l.pending.chunks > int64(len(l.inFlight)+len(l.returned)) {
+	if l.pending.Chunks > int64(len(l.inFlight)+len(l.returned)) {
 		for _, seg := range l.src.s.segs {
 			p := seg.sum[l]
 			if p == nil || seg.end() <= l.next {

@@ -134,7 +134,7 @@ func next(s *Queue, output string) (*event.Chunk, error) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		for _, l := range src.partitions {
-			if l.pending.chunks > int64(len(l.inFlight)) {
+			if l.pending.Chunks > int64(len(l.inFlight)) {
 				return true
 			}
 		}

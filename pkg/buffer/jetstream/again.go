@@ -49,7 +49,7 @@ func (b *batch) question(ctx context.Context, s *sealed) error {
 	known := map[int]bool{}
 	for k, m := range s.messages {
 		i := s.of[k].message
-		if !m.Duplicate || b.msgs[i].own || b.msgs[i].Chunk == "" {
+		if !m.Duplicate || b.Messages[i].Own || b.Messages[i].Chunk == "" {
 			continue
 		}
 		same, asked := known[i]

@@ -135,7 +135,7 @@ func (l *lease) open() (*event.Chunk, error) {
 		return nil, err
 	}
 	q := l.p.src.q
-	if l.memory, err = q.packer.Unpack(q.entries.Get(), l.data[h.Payload:], h.Codec, h.Raw); err != nil {
+	if l.memory, err = q.collected.Packer.Unpack(q.entries.Get(), l.data[h.Payload:], h.Codec, h.Raw); err != nil {
 		return nil, err
 	}
 	l.count.Events = int64(h.Events)

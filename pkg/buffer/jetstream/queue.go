@@ -23,6 +23,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/acks"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/collect"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/link"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/members"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/publish"
@@ -93,9 +94,9 @@ type identity struct {
 
 // memory is what is used again.
 type memory struct {
-	packer  *chunk.Packer
-	arenas  chunk.Pool // of batches
-	entries chunk.Pool // chunks' entries
+	collected collect.Memory
+	// entries is that of chunks' entries.
+	entries chunk.Pool
 }
 
 // Open returns the queue that cfg.JetStream names. Servers that can't be reached don't make it fail: they are tried
@@ -137,14 +138,14 @@ func Open(ctx context.Context, cfg buffer.Config, o Options) (*Queue, error) {
 
 func newQueue(cfg buffer.Config, o *Options, packer *chunk.Packer) *Queue {
 	q := &Queue{
-		remote: remote{cfg: cfg}, memory: memory{packer: packer},
+		remote: remote{cfg: cfg}, memory: memory{collected: collect.Memory{Packer: packer}},
 		background: background{kicked: make(chan struct{}, 1)}, log: o.Log, now: o.Now,
 		lease: cmp.Or(o.lease, ackWait), every: logevery.Limit{Every: time.Minute},
 	}
 	if q.now == nil {
 		q.now = time.Now
 	}
-	q.arenas.Keep, q.entries.Keep = keepArena, keepEntries
+	q.collected.Arenas.Keep, q.entries.Keep = collect.KeepArena, keepEntries
 	_, _ = rand.Read(q.process[:]) // never fails
 	q.host, q.began = hostName(o), time.Now()
 	q.inboxes = "_INBOX." + hex.EncodeToString(q.process[:]) + "."
@@ -204,7 +205,7 @@ func (q *Queue) release() {
 	if q.link != nil {
 		q.link.Close()
 	}
-	q.packer.Close()
+	q.collected.Packer.Close()
 }
 
 // SetLogin replaces user, password and token, from the next connection on. A credentials file is read at each.
@@ -264,7 +265,7 @@ func (q *Queue) Close() error {
 	}
 	q.dead.Close()
 	q.link.Close()
-	q.packer.Close()
+	q.collected.Packer.Close()
 	return nil
 }
 

@@ -10,7 +10,10 @@ import (
 )
 
 // maxPiece is how many bytes of entries go into one message of the stream.
-func (q *Queue) maxPiece() int { return sealing.MaxPiece(int(q.nc().MaxPayload())) }
+func (q *Queue) maxPiece() int { return sealing.MaxPiece(q.maxPayload()) }
+
+// maxPayload is how many bytes a message of the stream may have; 0: nobody has said.
+func (q *Queue) maxPayload() int { return int(q.nc().MaxPayload()) }
 
 // seal returns a chunk as it is stored.
 func (q *Queue) seal(h *chunk.Header, entries []byte) []byte {
@@ -20,7 +23,7 @@ func (q *Queue) seal(h *chunk.Header, entries []byte) []byte {
 // appendSealed appends a chunk to b as it is stored. packed: entries are compressed as h says.
 func (q *Queue) appendSealed(b []byte, h *chunk.Header, entries []byte, packed bool) []byte {
 	h.Seq, h.Salt = q.numbers.Add(1), q.salt()
-	return sealing.Append(b, q.packer, h, entries, packed)
+	return sealing.Append(b, q.collected.Packer, h, entries, packed)
 }
 
 // salt returns what marks the chunks that this process has made.

@@ -11,6 +11,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/account"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/collect"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/ledger"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/publish"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/sealing"
@@ -31,9 +32,9 @@ func (b *batch) store(ctx context.Context) error {
 	}
 	begun := time.Now()
 	var letters []deadletter.Letter
-	for i := range b.msgs {
+	for i := range b.Messages {
 		if !b.resends.Duplicate(i) {
-			letters = append(letters, b.letters[b.msgs[i].letter:b.lettersEnd(i)]...)
+			letters = append(letters, b.Letters(i)...)
 		}
 	}
 	if len(letters) > 0 {
@@ -42,7 +43,7 @@ func (b *batch) store(ctx context.Context) error {
 		}
 	}
 	s := b.seal()
-	defer func() { q.arenas.Put(s.memory) }()
+	defer func() { q.collected.Arenas.Put(s.memory) }()
 	for _, m := range s.messages {
 		m.Patient = begun.Sub(b.answered) > patientAfter
 	}
@@ -50,7 +51,7 @@ func (b *batch) store(ctx context.Context) error {
 	if err == nil {
 		for i, m := range s.messages {
 			// What an attempt that failed has stored, nobody has counted.
-			m.Again = m.Again || b.msgs[s.of[i].message].doubt
+			m.Again = m.Again || b.Messages[s.of[i].message].Doubt
 		}
 		q.claim(ctx, s.messages)
 		err = b.question(ctx, s)
@@ -108,9 +109,9 @@ type origin struct {
 
 // seal makes chunks of all messages that are no duplicates: one for each output.
 func (b *batch) seal() *sealed {
-	s := &sealed{need: account.Need{}, memory: b.q.arenas.Get()}
-	for i := range b.msgs {
-		m := &b.msgs[i]
+	s := &sealed{need: account.Need{}, memory: b.q.collected.Arenas.Get()}
+	for i := range b.Messages {
+		m := &b.Messages[i]
 		if b.resends.Duplicate(i) {
 			continue
 		}
@@ -119,22 +120,23 @@ func (b *batch) seal() *sealed {
 			b.sealUnnamed(s, i)
 			continue
 		}
-		for j := m.piece; j < b.piecesEnd(i); j++ {
-			p := &b.pieces[j]
+		pieces := b.Pieces(i)
+		for j := range pieces {
+			p := &pieces[j]
 			part := chunk.Part{
-				Flags: chunk.PartKeyed | chunk.PartNanos, Key: m.key, First: p.first, Events: p.events,
+				Flags: chunk.PartKeyed | chunk.PartNanos, Key: m.Key, First: p.First, Events: p.Events,
 			}
-			if !m.own {
+			if !m.Own {
 				// Another chunk may have the same id: its events' ids are made of what nothing else has.
-				part.Key, part.Chunk = b.q.freshKey(), m.key
+				part.Key, part.Chunk = b.q.freshKey(), m.Key
 			}
-			id := m.id + "." + strconv.Itoa(p.first) + "+" + strconv.Itoa(p.events)
-			h := b.header(m, p.raw, p.events, []chunk.Part{part})
-			h.Codec = p.codec
-			data := s.seal(b.q, &h, b.arena[p.off:p.off+p.n], p.packed)
+			id := m.ID + "." + strconv.Itoa(p.First) + "+" + strconv.Itoa(p.Events)
+			h := b.header(m, p.Raw, p.Events, []chunk.Part{part})
+			h.Codec = p.Codec
+			data := s.seal(b.q, &h, b.Entries(p), p.Packed)
 			s.add(b.q.chunks(), m.Outputs, data, id, origin{
 				place: subject.Place{Cluster: m.Cluster}, message: i, counted: ledger.Appended,
-				count: buffer.Count{Chunks: 1, Events: int64(p.events), Bytes: int64(len(data))},
+				count: buffer.Count{Chunks: 1, Events: int64(p.Events), Bytes: int64(len(data))},
 			})
 		}
 	}
@@ -150,7 +152,7 @@ func (s *sealed) seal(q *Queue, h *chunk.Header, entries []byte, packed bool) []
 
 // sealUnnamed seals a message whose client wants no ack, together with those behind it that are alike.
 func (b *batch) sealUnnamed(s *sealed, i int) {
-	m := &b.msgs[i]
+	m := &b.Messages[i]
 	if i > 0 && b.alike(i-1, i) {
 		// It was sealed with that.
 		return
@@ -165,34 +167,35 @@ func (b *batch) sealUnnamed(s *sealed, i int) {
 		b.add(s, i, h, raw, false)
 		raw, events = raw[:0], 0
 	}
-	for ; i < len(b.msgs); i++ {
-		for j := b.msgs[i].piece; j < b.piecesEnd(i); j++ {
-			p := &b.pieces[j]
-			data := b.arena[p.off : p.off+p.n]
-			if p.packed {
+	for ; i < len(b.Messages); i++ {
+		pieces := b.Pieces(i)
+		for j := range pieces {
+			p := &pieces[j]
+			data := b.Entries(p)
+			if p.Packed {
 				flush()
-				h := b.header(m, p.raw, p.events, []chunk.Part{b.fresh(p.events)})
-				h.Codec = p.codec
+				h := b.header(m, p.Raw, p.Events, []chunk.Part{b.fresh(p.Events)})
+				h.Codec = p.Codec
 				b.add(s, i, h, data, true)
 				continue
 			}
-			if len(raw)+len(data) > packSmall {
+			if len(raw)+len(data) > collect.PackSmall {
 				flush()
 			}
 			raw = append(raw, data...)
-			events += p.events
+			events += p.Events
 		}
-		if i+1 < len(b.msgs) && !b.alike(i, i+1) {
+		if i+1 < len(b.Messages) && !b.alike(i, i+1) {
 			break
 		}
 	}
-	i = min(i, len(b.msgs)-1)
+	i = min(i, len(b.Messages)-1)
 	flush()
 }
 
 // alike reports whether messages of clients that want no ack may share a chunk.
 func (b *batch) alike(i, j int) bool {
-	x, y := &b.msgs[i], &b.msgs[j]
+	x, y := &b.Messages[i], &b.Messages[j]
 	return x.Chunk == "" && y.Chunk == "" && x.Cluster == y.Cluster && x.Tag == y.Tag && x.Source == y.Source &&
 		slices.Equal(x.Outputs, y.Outputs)
 }
@@ -204,13 +207,13 @@ func (b *batch) fresh(events int) chunk.Part {
 
 func (b *batch) add(s *sealed, i int, h chunk.Header, entries []byte, packed bool) {
 	data := s.seal(b.q, &h, entries, packed)
-	s.add(b.q.chunks(), b.msgs[i].Outputs, data, b.q.freshID(), origin{
-		place: subject.Place{Cluster: b.msgs[i].Cluster}, message: i, counted: ledger.Appended,
+	s.add(b.q.chunks(), b.Messages[i].Outputs, data, b.q.freshID(), origin{
+		place: subject.Place{Cluster: b.Messages[i].Cluster}, message: i, counted: ledger.Appended,
 		count: buffer.Count{Chunks: 1, Events: int64(h.Events), Bytes: int64(len(data))},
 	})
 }
 
-func (b *batch) header(m *message, raw, events int, parts []chunk.Part) chunk.Header {
+func (b *batch) header(m *collect.Message, raw, events int, parts []chunk.Part) chunk.Header {
 	return chunk.Header{
 		Received: b.q.now().UnixNano(), Raw: raw, Events: events, Cluster: m.Cluster, Tag: m.Tag, Source: m.Source,
 		Parts: parts,
@@ -221,22 +224,22 @@ func (b *batch) header(m *message, raw, events int, parts []chunk.Part) chunk.He
 // it is there. Where its events' ids are not, as another chunk may have the same id, that it is there is a question:
 // see question. Where this process knows that it is another one, it gets an id of its own.
 func (b *batch) name(i int) {
-	m, q := &b.msgs[i], b.q
+	m, q := &b.Messages[i], b.q
 	if m.Chunk == "" {
 		return
 	}
 	q.mu.Lock()
 	d, ok := q.inDoubt[b.resends.Key(i)]
 	q.mu.Unlock()
-	switch m.doubt = ok && q.now().Before(d.until); {
-	case m.doubt:
-		m.id = d.id
-	case b.resends.Another(i), !m.own && q.cfg.DedupeWindow == 0:
-		m.id = q.freshID()
-	case m.own:
-		m.id = "c-" + sealing.EncodeKey(m.key) + "-" + strconv.Itoa(m.events)
+	switch m.Doubt = ok && q.now().Before(d.until); {
+	case m.Doubt:
+		m.ID = d.id
+	case b.resends.Another(i), !m.Own && q.cfg.DedupeWindow == 0:
+		m.ID = q.freshID()
+	case m.Own:
+		m.ID = "c-" + sealing.EncodeKey(m.Key) + "-" + strconv.Itoa(m.Events)
 	default:
-		m.id = "w-" + sealing.EncodeKey(m.key) + "-" + strconv.Itoa(m.events)
+		m.ID = "w-" + sealing.EncodeKey(m.Key) + "-" + strconv.Itoa(m.Events)
 	}
 }
 
@@ -246,9 +249,9 @@ func (b *batch) remember() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	until := q.now().Add(max(q.cfg.DedupeWindow, setup.MinWindow))
-	for i := range b.msgs {
-		if m := &b.msgs[i]; m.id != "" && !b.resends.Duplicate(i) && q.cfg.DedupeWindow > 0 {
-			q.inDoubt[b.resends.Key(i)] = doubt{m.id, until}
+	for i := range b.Messages {
+		if m := &b.Messages[i]; m.ID != "" && !b.resends.Duplicate(i) && q.cfg.DedupeWindow > 0 {
+			q.inDoubt[b.resends.Key(i)] = doubt{m.ID, until}
 		}
 	}
 	for key, d := range q.inDoubt {
@@ -261,13 +264,13 @@ func (b *batch) remember() {
 
 // certain forgets what was in doubt and is stored now.
 func (b *batch) certain() {
-	if !slices.ContainsFunc(b.msgs, func(m message) bool { return m.doubt }) {
+	if !slices.ContainsFunc(b.Messages, func(m collect.Message) bool { return m.Doubt }) {
 		return
 	}
 	b.q.mu.Lock()
 	defer b.q.mu.Unlock()
-	for i := range b.msgs {
-		if b.msgs[i].doubt {
+	for i := range b.Messages {
+		if b.Messages[i].Doubt {
 			delete(b.q.inDoubt, b.resends.Key(i))
 		}
 	}
@@ -293,16 +296,16 @@ func (s *sealed) addFor(stream string, data []byte, id string, o origin) {
 func (b *batch) settle(s *sealed) {
 	q := b.q
 	var whole []resend.Piece
-	stored := make([]bool, len(b.msgs))
-	sent := make([]bool, len(b.msgs))
+	stored := make([]bool, len(b.Messages))
+	sent := make([]bool, len(b.Messages))
 	for i, o := range s.of {
 		sent[o.message] = true
 		stored[o.message] = stored[o.message] || !s.messages[i].Duplicate
 	}
 	b.certain()
-	for i := range b.msgs {
+	for i := range b.Messages {
 		again := b.resends.Duplicate(i)
-		if !again && b.msgs[i].Chunk != "" {
+		if !again && b.Messages[i].Chunk != "" {
 			whole = append(whole, resend.Piece{Batch: &b.resends, Index: i})
 		}
 		if again || sent[i] && !stored[i] {
@@ -315,17 +318,17 @@ func (b *batch) settle(s *sealed) {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	d := q.repeated[b.msgs[0].Cluster]
+	d := q.repeated[b.Messages[0].Cluster]
 	d.Messages, d.Events = d.Messages+b.repeated.Messages, d.Events+b.repeated.Events
-	q.repeated[b.msgs[0].Cluster] = d
+	q.repeated[b.Messages[0].Cluster] = d
 }
 
 // repeat notes that message i was sent before.
 func (b *batch) repeat(i int) {
 	d := &b.repeated
 	d.Messages++
-	d.Events += int64(b.msgs[i].events)
-	for _, l := range b.letters[b.msgs[i].letter:b.lettersEnd(i)] {
+	d.Events += int64(b.Messages[i].Events)
+	for _, l := range b.Letters(i) {
 		if d.Rejected == nil {
 			d.Rejected = map[string]int64{}
 		}
