@@ -441,15 +441,3 @@ func (c *conn) peerGone() bool { return c.socket.PeerGone(c.tracker.Written()) }
 // left reports whether the client may have closed the connection with acks unread: nobody can tell which, or its end
 // will.
 func (c *conn) left() bool { return c.drain.told || c.peerGone() }
-
-// closedWell reports whether the peer, which has ended its side, did so in good order below TLS as well: one that
-// closes with an ack unread first says the end of TLS, and then resets the connection, a moment later.
-func (c *conn) closedWell() bool {
-	if _, secure := c.net.(*tls.Conn); !secure {
-		return true
-	}
-	// An error: the read has it too.
-	_ = c.socket.SetReadDeadline(time.Now().Add(drainFor))
-	n, err := c.socket.Read(make([]byte, 1))
-	return n > 0 || errors.Is(err, io.EOF) || errors.Is(err, os.ErrDeadlineExceeded)
-}

@@ -91,3 +91,15 @@ func notTLS(b []byte) string {
 	}
 	return "it is not TLS: " + hint
 }
+
+// closedWell reports whether the peer, which has ended its side, did so in good order below TLS as well: one that
+// closes with an ack unread first says the end of TLS, and then resets the connection, a moment later.
+func (c *conn) closedWell() bool {
+	if _, secure := c.net.(*tls.Conn); !secure {
+		return true
+	}
+	// An error: the read has it too.
+	_ = c.socket.SetReadDeadline(time.Now().Add(drainFor))
+	n, err := c.socket.Read(make([]byte, 1))
+	return n > 0 || errors.Is(err, io.EOF) || errors.Is(err, os.ErrDeadlineExceeded)
+}

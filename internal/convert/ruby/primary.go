@@ -101,3 +101,72 @@ func (p *parser) mixed(t token) (node, error) {
 	}
 	return node{code: strings.Join(parts, " + "), sort: textual, whole: len(parts) == 1}, nil
 }
+
+// index is n[…], behind the bracket.
+func (p *parser) index(n node) (node, error) {
+	if p.peek().kind == text && n.path != nil {
+		key := p.next().text
+		return field(append(n.path[:len(n.path):len(n.path)], key)), p.want("]")
+	}
+	from, err := p.ternary()
+	if err != nil {
+		return node{}, err
+	}
+	if p.is("..") || p.is("...") {
+		exclusive := p.next().text == "..."
+		to, err := p.ternary()
+		if err != nil {
+			return node{}, err
+		}
+		return slice(n, from.code, to.code, exclusive), p.want("]")
+	}
+	if p.take(",") {
+		length, err := p.ternary()
+		if err != nil {
+			return node{}, err
+		}
+		part, err := portion(n, from, length)
+		if err != nil {
+			return node{}, err
+		}
+		return part, p.want("]")
+	}
+	if n.sort == textual && from.sort == numeric {
+		return slice(n, from.code, from.code, false), p.want("]")
+	}
+	return node{code: "get(" + n.code + ", " + from.code + ")", whole: true, maybe: true}, p.want("]")
+}
+
+// portion is n[from, length] of whole numbers.
+func portion(n, from, length node) (node, error) {
+	a, errFrom := strconv.Atoi(from.code)
+	b, errLength := strconv.Atoi(length.code)
+	switch {
+	case from.code == "0":
+		return slice(n, "0", length.code, true), nil
+	case errFrom != nil || errLength != nil || a < 0:
+		return node{}, unknown("a part [from, length] whose beginning is no number")
+	}
+	return slice(n, from.code, strconv.Itoa(a+b), true), nil
+}
+
+// slice is n[from..to]: of Go's kind, whose end is excluded.
+func slice(n node, from, to string, exclusive bool) node {
+	switch {
+	case exclusive:
+	case to == "-1":
+		to = ""
+	default:
+		if i, err := strconv.Atoi(to); err == nil {
+			to = strconv.Itoa(i + 1)
+		} else {
+			to = "(" + to + ") + 1"
+		}
+	}
+	value := n.inner()
+	if n.sort == anything && n.maybe {
+		value = str(n)
+		n.sort = textual
+	}
+	return node{code: value + "[" + from + ":" + to + "]", whole: true, sort: n.sort}
+}
