@@ -161,53 +161,13 @@ func fields(o *flow.Output, time, tag string) {
 // elasticsearch reads es and opensearch.
 func (c *converter) elasticsearch(r *settings.Reader, o *flow.Output) {
 	o.Type = "elasticsearch"
-	host, ok := r.Text("host")
-	if !ok {
-		host = "127.0.0.1"
-	}
-	port, ok := r.Text("port")
-	if !ok {
-		port = "9200"
-	}
-	scheme := "http"
-	secure := c.tls(r, o)
-	if secure {
-		scheme = "https"
-	}
-	path := ""
-	if text, ok := r.Text("path"); ok {
-		path = "/" + strings.Trim(text, "/")
-	}
-	if s, rest, found := strings.Cut(host, "://"); found {
-		scheme, host = s, rest
-	}
-	url := scheme + "://" + host + ":" + port + path
-	if id, ok := r.Text("cloud_id"); ok {
-		o.Settings = o.Settings.With("cloud_id", id)
-	} else {
-		o.Settings = o.Settings.With("hosts", []any{url})
-	}
+	c.elasticsearchPlace(r, o)
 	destination.Login(r, o, "http_user", "http_passwd")
 	destination.CloudAuth(r, o)
 	if key, ok := r.Secret("http_api_key", o.Name+"-api-key"); ok {
 		o.Settings = o.Settings.With("api_key", key)
 	}
-	if r.Bool("aws_auth", false) {
-		var m flow.Map
-		for _, p := range [...]struct{ old, key string }{
-			{"aws_region", "region"},
-			{"aws_service_name", "service"},
-			{"aws_role_arn", "role_arn"},
-			{"aws_external_id", "external_id"},
-		} {
-			if text, ok := r.Text(p.old); ok {
-				m = m.With(p.key, text)
-			}
-		}
-		o.Settings = o.Settings.With("aws", m)
-	}
-	r.Ignore("aws_auth", "aws_region", "aws_role_arn", "aws_external_id", "aws_service_name", "aws_sts_endpoint",
-		"aws_profile")
+	awsAuth(r, o)
 	if kind(r.Section) == "opensearch" {
 		o.Settings = o.Settings.With("flavor", "opensearch")
 	}
@@ -226,10 +186,6 @@ func (c *converter) elasticsearch(r *settings.Reader, o *flow.Output) {
 	if r.Bool("current_time_index", false) {
 		r.Say("current_time_index", "names have the event's time, not the one at which it is sent", "")
 	}
-	if r.Has("aws_profile") || r.Has("aws_sts_endpoint") {
-		r.Say("aws_profile", "credentials come from the environment, a profile, IRSA or the instance",
-			"set AWS_PROFILE or AWS_ENDPOINT_URL_STS for the aggregator")
-	}
 	tag := ""
 	if r.Bool("include_tag_key", false) {
 		tag = "_flb-key"
@@ -247,6 +203,59 @@ func (c *converter) elasticsearch(r *settings.Reader, o *flow.Output) {
 	o.Settings = o.Settings.With("template", flow.Map{{Key: "manage", Value: false}})
 	r.Ignore("type", "suppress_type_name", "time_key_nanos", "tag_key", "generate_id", "current_time_index",
 		"include_tag_key", "write_operation", "id_key", "logstash_prefix_separator")
+}
+
+// elasticsearchPlace reads where the servers are.
+func (c *converter) elasticsearchPlace(r *settings.Reader, o *flow.Output) {
+	host, ok := r.Text("host")
+	if !ok {
+		host = "127.0.0.1"
+	}
+	port, ok := r.Text("port")
+	if !ok {
+		port = "9200"
+	}
+	scheme := "http"
+	if c.tls(r, o) {
+		scheme = "https"
+	}
+	path := ""
+	if text, ok := r.Text("path"); ok {
+		path = "/" + strings.Trim(text, "/")
+	}
+	if s, rest, found := strings.Cut(host, "://"); found {
+		scheme, host = s, rest
+	}
+	url := scheme + "://" + host + ":" + port + path
+	if id, ok := r.Text("cloud_id"); ok {
+		o.Settings = o.Settings.With("cloud_id", id)
+	} else {
+		o.Settings = o.Settings.With("hosts", []any{url})
+	}
+}
+
+// awsAuth reads how requests are signed.
+func awsAuth(r *settings.Reader, o *flow.Output) {
+	if r.Bool("aws_auth", false) {
+		var m flow.Map
+		for _, p := range [...]struct{ old, key string }{
+			{"aws_region", "region"},
+			{"aws_service_name", "service"},
+			{"aws_role_arn", "role_arn"},
+			{"aws_external_id", "external_id"},
+		} {
+			if text, ok := r.Text(p.old); ok {
+				m = m.With(p.key, text)
+			}
+		}
+		o.Settings = o.Settings.With("aws", m)
+	}
+	r.Ignore("aws_auth", "aws_region", "aws_role_arn", "aws_external_id", "aws_service_name", "aws_sts_endpoint",
+		"aws_profile")
+	if r.Has("aws_profile") || r.Has("aws_sts_endpoint") {
+		r.Say("aws_profile", "credentials come from the environment, a profile, IRSA or the instance",
+			"set AWS_PROFILE or AWS_ENDPOINT_URL_STS for the aggregator")
+	}
 }
 
 // index reads the index, the id and the operation.

@@ -55,6 +55,11 @@ type Output struct {
 
 	fields map[string]map[string]string
 
+	seen
+}
+
+// seen is what replies have told beside what became of events.
+type seen struct {
 	duplicates, failureStore, alreadyThere atomic.Uint64
 	// example is that of those already there.
 	example atomic.Pointer[outputs.Example]
