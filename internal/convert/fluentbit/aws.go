@@ -166,8 +166,8 @@ func (c *converter) s3(r *settings.Reader, o *flow.Output) {
 		r.Lose("compression", "objects are not compressed by "+compress, "none, gzip and zstd are there")
 		o.Settings = o.Settings.With("compression", "none")
 	}
-	if size, ok := r.Size("total_file_size"); ok {
-		if n, _ := settings.ParseSize(size); n > 256<<20 {
+	if size, ok := r.ThousandSize("total_file_size"); ok {
+		if n, _ := settings.ParseSize(size, 1000); n > 256<<20 {
 			r.Say("total_file_size", "objects have 256 MiB of events at most", "")
 			size = "256MiB"
 		}

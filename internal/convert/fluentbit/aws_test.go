@@ -160,7 +160,7 @@ s3
   bucket: "my-bucket"
   key: "{tag[2]}/{tag[0]}/%Y/%m/%d/%H/%M/%S/"
   compression: "gzip"
-  rotate: {max_size: "250MiB", max_age: "10m"}
+  rotate: {max_size: "250MB", max_age: "10m"}
   fields: {time: "date", tag: "", cluster: ""}
 lost: [OUTPUT] s3 s3_key_format_tag_delimiters: tags are cut at dots alone
 said: [OUTPUT] s3 s3_key_format: what is behind the last / of an object's name, a time and a number, is the

@@ -125,7 +125,7 @@ elasticsearch
   compression: "none"
   template: {manage: false}
   workers: 4
-  max_queue_size: "500MiB"
+  max_queue_size: "500MB"
 `},
 		{Name: "Elastic Cloud", Old: `
 Name es

@@ -85,7 +85,7 @@ func (c *converter) rdkafka(r *settings.Reader, o *flow.Output) {
 		r.Notes.Lose(r.At, r.Title+" rdkafka.sasl.mechanism", "there is no login by "+mechanism,
 			"log in by scram-sha-512, aws_msk_iam or a certificate")
 	}
-	if size, ok := r.Size("rdkafka.message.max.bytes"); ok {
+	if size, ok := r.ThousandSize("rdkafka.message.max.bytes"); ok {
 		o.Settings = o.Settings.With("max_message_size", size)
 	}
 	if acks, ok := r.Plain("rdkafka.request.required.acks"); ok && acks != "-1" && acks != "all" {

@@ -83,7 +83,7 @@ func (c *converter) common(r *settings.Reader, o *flow.Output) {
 	if n, ok := r.Int("workers"); ok && n > 0 {
 		o.Settings = o.Settings.With("workers", n)
 	}
-	if size, ok := r.Size("storage.total_limit_size"); ok {
+	if size, ok := r.ThousandSize("storage.total_limit_size"); ok {
 		o.Settings = o.Settings.With("max_queue_size", size)
 	}
 	switch text, ok := r.Plain("retry_limit"); {

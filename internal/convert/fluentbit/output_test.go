@@ -35,7 +35,7 @@ elasticsearch
   compression: "none"
   template: {manage: false}
   workers: 2
-  max_queue_size: "1GiB"
+  max_queue_size: "1GB"
   retry: {max_attempts: 4}
 dedot: {separator: "_"}
 file: /ca

@@ -75,7 +75,20 @@ func TestParseSize(t *testing.T) {
 		"1e12t":    "",
 		"9000000t": "",
 	} {
-		n, err := settings.ParseSize(old)
+		n, err := settings.ParseSize(old, 1024)
+		if (err != nil) != (want == "") || err == nil && settings.WriteSize(n) != want {
+			t.Errorf("%q: %d %v, want %q", old, n, err, want)
+		}
+	}
+}
+
+// TestThousandSize: Fluent Bit's units are powers of 1,000, where they are not written as powers of 1,024.
+func TestThousandSize(t *testing.T) {
+	for old, want := range map[string]string{
+		"100M": "100MB", "5g": "5GB", "1KB": "1000", "1.5M": "1500000", "8MiB": "8MiB", "1024": "1KiB", "2T": "2TB",
+		"kk": "", "5km": "",
+	} {
+		n, err := settings.ParseSize(old, 1000)
 		if (err != nil) != (want == "") || err == nil && settings.WriteSize(n) != want {
 			t.Errorf("%q: %d %v, want %q", old, n, err, want)
 		}
@@ -113,7 +126,7 @@ func FuzzParse(f *testing.F) {
 				t.Fatalf("%q becomes %q: %v", text, out, err)
 			}
 		}
-		if n, err := settings.ParseSize(text); err == nil && (n < 0 || strings.HasPrefix(settings.WriteSize(n), "-")) {
+		if n, err := settings.ParseSize(text, 1000); err == nil && (n < 0 || strings.HasPrefix(settings.WriteSize(n), "-")) {
 			t.Fatalf("%q becomes %d", text, n)
 		}
 	})

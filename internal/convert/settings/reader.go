@@ -243,13 +243,18 @@ func Short(d time.Duration) string {
 	return text
 }
 
-// Size returns a size such as 8m, 512k, 8MB or a number of bytes as the new configuration has it.
-func (r *Reader) Size(key string) (string, bool) {
+// Size returns a size of fluentd's, such as 8m, 512k, 8MB or a number of bytes, as the new configuration has it.
+func (r *Reader) Size(key string) (string, bool) { return r.size(key, 1024) }
+
+// ThousandSize is Size for Fluent Bit's, whose K, M and G are powers of 1,000.
+func (r *Reader) ThousandSize(key string) (string, bool) { return r.size(key, 1000) }
+
+func (r *Reader) size(key string, kilo int64) (string, bool) {
 	text, ok := r.Plain(key)
 	if !ok {
 		return "", false
 	}
-	n, err := ParseSize(text)
+	n, err := ParseSize(text, kilo)
 	if err != nil {
 		r.lose(key, fmt.Sprintf("%.40q is no size", text), "write the value by hand")
 		return "", false
@@ -257,16 +262,21 @@ func (r *Reader) Size(key string) (string, bool) {
 	return WriteSize(n), true
 }
 
-// ParseSize reads fluentd's and Fluent Bit's sizes.
-func ParseSize(text string) (int64, error) {
+// ParseSize reads fluentd's and Fluent Bit's sizes. A K is kilo bytes: 1000 or 1024, which it is in any case where it is
+// written Ki.
+func ParseSize(text string, kilo int64) (int64, error) {
 	text = strings.ToLower(strings.TrimSpace(text))
-	number := strings.TrimSuffix(strings.TrimSuffix(text, "b"), "i")
+	number, binary := strings.CutSuffix(strings.TrimSuffix(text, "b"), "i")
+	if binary {
+		kilo = 1024
+	}
 	unit := int64(1)
-	for suffix, u := range map[string]int64{"k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40} {
-		if rest, found := strings.CutSuffix(number, suffix); found {
-			number, unit = rest, u
-			break
+	if last := len(number) - 1; last > 0 {
+		power := max(0, strings.IndexByte("bkmgt", number[last]))
+		for range power {
+			unit *= kilo
 		}
+		number = number[:len(number)-min(power, 1)]
 	}
 	n, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
 	if err != nil || !(n >= 0 && n*float64(unit) <= math.MaxInt64/2) {
@@ -280,7 +290,9 @@ func WriteSize(n int64) string {
 	for _, u := range [...]struct {
 		name  string
 		bytes int64
-	}{{"TiB", 1 << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}} {
+	}{
+		{"TiB", 1 << 40}, {"TB", 1e12}, {"GiB", 1 << 30}, {"GB", 1e9}, {"MiB", 1 << 20}, {"MB", 1e6}, {"KiB", 1 << 10},
+	} {
 		if n >= u.bytes && n%u.bytes == 0 {
 			return strconv.FormatInt(n/u.bytes, 10) + u.name
 		}
