@@ -126,7 +126,8 @@ func FuzzParse(f *testing.F) {
 				t.Fatalf("%q becomes %q: %v", text, out, err)
 			}
 		}
-		if n, err := settings.ParseSize(text, 1000); err == nil && (n < 0 || strings.HasPrefix(settings.WriteSize(n), "-")) {
+		n, err := settings.ParseSize(text, 1000)
+		if err == nil && (n < 0 || strings.HasPrefix(settings.WriteSize(n), "-")) {
 			t.Fatalf("%q becomes %d", text, n)
 		}
 	})

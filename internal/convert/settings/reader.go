@@ -262,8 +262,8 @@ func (r *Reader) size(key string, kilo int64) (string, bool) {
 	return WriteSize(n), true
 }
 
-// ParseSize reads fluentd's and Fluent Bit's sizes. A K is kilo bytes: 1000 or 1024, which it is in any case where it is
-// written Ki.
+// ParseSize reads fluentd's and Fluent Bit's sizes. A K is kilo bytes: 1000 or 1024. Where it is written Ki, it is 1024
+// in any case.
 func ParseSize(text string, kilo int64) (int64, error) {
 	text = strings.ToLower(strings.TrimSpace(text))
 	number, binary := strings.CutSuffix(strings.TrimSuffix(text, "b"), "i")
