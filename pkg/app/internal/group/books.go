@@ -33,7 +33,7 @@ type Books struct {
 	known map[string]bool
 	// figures are those of the last time.
 	figures map[account]figures
-	// since is when they changed last.
+	// since is when they changed last, or might have.
 	since time.Time
 	// entries are what was entered to close accounts: recovered events, or, where negative, unreported ones.
 	entries map[account]int64
@@ -61,10 +61,12 @@ func (b *Books) enter(s *snapshot.Snapshot, self string, peers []peer, audit buf
 		b.due, b.corrections = true, audit.Corrections
 	}
 	current, at := countsOf(s), now()
-	if !maps.Equal(current, b.figures) {
+	open := unsettled(self, peers, at)
+	// While the servers are away all figures rest, and what was done last is told only afterwards.
+	if open || !maps.Equal(current, b.figures) {
 		b.figures, b.since = current, at
 	}
-	moving := unsettled(self, peers, at) || !audit.Agrees
+	moving := open || !audit.Agrees
 	if b.due && !moving && at.Sub(b.since) >= rests {
 		b.close(current, audit.Found)
 	}

@@ -27,7 +27,9 @@ type member struct {
 	alive               bool
 	received, delivered uint64
 	shared              []byte
-	books               *Books
+	// notReady is why agents are not sent to it.
+	notReady []string
+	books    *Books
 }
 
 func newWorld(t *testing.T) *world {
@@ -77,7 +79,7 @@ func (w *world) peers() (all []buffer.Peer) {
 func (w *world) look(m *member) *snapshot.Snapshot {
 	take := func(before *snapshot.Snapshot) *snapshot.Snapshot {
 		s := w.own(m)
-		m.books.Merge(&s, m.name, nil, w.peers(), w.audit)
+		m.books.Merge(&s, m.name, m.notReady, w.peers(), w.audit)
 		s.Derive(nil, before)
 		return &s
 	}
@@ -272,6 +274,30 @@ func TestDeliveredAgain(t *testing.T) {
 	w.audit.Corrections++
 	w.rest(6 * time.Second)
 	w.balanced(a, "balanced", snapshot.OutputFigures{Queued: 100, Recovered: 35, Delivered: 135})
+}
+
+// TestServersBack has one pod die while the queue's servers are away, and another one tell only after they are back
+// what it did before: all figures have rested for long then, and the account is not closed yet.
+func TestServersBack(t *testing.T) {
+	w := newWorld(t)
+	a, b, c := w.start("1", "pod-a"), w.start("2", "pod-b"), w.start("3", "pod-c")
+	w.receive(a, 100)
+	w.share(a, false)
+	w.rest(6 * time.Second)
+	w.deliver(b, 7)
+	w.deliver(c, 5)
+	b.alive, c.alive = false, false
+	a.notReady = []string{"nothing can be stored: no server answers"}
+	w.rest(20 * time.Second)
+	a.notReady = nil
+	w.rest(time.Second)
+	if s := w.look(a); !s.Group.Closing {
+		t.Errorf("as soon as the servers are back: %+v", s.Ledger.Outputs[0])
+	}
+	c.alive = true
+	w.share(c, false)
+	w.rest(6 * time.Second)
+	w.balanced(a, "balanced", snapshot.OutputFigures{Queued: 100, Delivered: 5, Unreported: 7, Pending: 88})
 }
 
 // TestForgotten has a pod's figures go when it is not remembered any more, and with them no balance.
