@@ -286,7 +286,8 @@ func TestKnownKeys(t *testing.T) {
 	for i := range 2000 {
 		long := strings.Repeat("x", i%40)
 		records = append(records, pack(t, map[string]any{
-			fmt.Sprint("key", i): i, long: 1, "a\"" + long: 2, "\xff" + long: 3, "같은" + long: 4, "time": 5, "tag": 6,
+			fmt.Sprint("key", i): i, long: 1, "a\"" + long: 2, "\xff" + long: 3, "같은" + long: 4, "time": 5,
+			"tag": 6,
 		}))
 	}
 	e := NewEncoder(plainFields)

@@ -13,7 +13,8 @@ type patterns struct{ *rand.Rand }
 func (p patterns) of(depth int) string {
 	if depth == 0 || p.IntN(3) == 0 {
 		return []string{
-			"a", "b", "ab", "health", "/", "é", "서울", `\.`, ".", `\d`, `\w`, "[ab]", "[a-c]", "[^a]", "", "(?i)A", `\b`,
+			"a", "b", "ab", "health", "/", "é", "서울", `\.`, ".", `\d`, `\w`, "[ab]", "[a-c]", "[^a]", "", "(?i)A",
+			`\b`,
 			"\ufffd",
 			"[a-z]", `\s`, "[é가]", `\xe9`, "(?s).",
 		}[p.IntN(23)]
@@ -46,7 +47,8 @@ func (p patterns) whole() string {
 
 func (p patterns) text() string {
 	pieces := []string{
-		"a", "b", "c", "ab", "health", "/", "é", "서울", ".", "1", "A", " ", "\n", "\xe9", "\xc3", "\ufffd", "x", "\r\n",
+		"a", "b", "c", "ab", "health", "/", "é", "서울", ".", "1", "A", " ", "\n", "\xe9", "\xc3", "\ufffd", "x",
+		"\r\n",
 	}
 	var b strings.Builder
 	for range p.IntN(6) {
