@@ -145,9 +145,12 @@ func drained(cfg *config.Config) (place string, err error) {
 // report prints what was done.
 func (f *drainFlags) report(out io.Writer, d *app.Drained, dir string, took time.Duration) error {
 	var b strings.Builder
-	if d.Found == 0 {
+	switch {
+	case d.Found == 0 && d.Unknown != nil:
+		fmt.Fprintf(&b, "it is not known what waits in %s", dir)
+	case d.Found == 0:
 		fmt.Fprintf(&b, "nothing waited in %s", dir)
-	} else {
+	default:
 		fmt.Fprintf(&b, "delivered %d of the %d events that waited in %s, in %v", d.Delivered, d.Found, dir,
 			took.Round(100*time.Millisecond))
 	}
@@ -203,9 +206,6 @@ func (f *drainFlags) left(d *app.Drained, dir string, ended error) error {
 			fmt.Sprintf("  output %s: %d events in %d chunks (%s): %s", b.Output, b.Events, b.Chunks,
 				strings.Join(clusters, ", "), why))
 	}
-	if !matters {
-		return nil
-	}
 	reason := ""
 	switch {
 	case errors.Is(ended, context.DeadlineExceeded):
@@ -213,5 +213,13 @@ func (f *drainFlags) left(d *app.Drained, dir string, ended error) error {
 	case ended != nil:
 		reason = ", as the drain was told to stop"
 	}
-	return fmt.Errorf("%d events are left in %s%s:\n%s", d.Pending(), dir, reason, strings.Join(lines, "\n"))
+	var unknown error
+	if d.Unknown != nil {
+		unknown = fmt.Errorf("more may be left in %s than is known%s: %w: drain it again", dir, reason, d.Unknown)
+	}
+	if !matters {
+		return unknown
+	}
+	return errors.Join(
+		fmt.Errorf("%d events are left in %s%s:\n%s", d.Pending(), dir, reason, strings.Join(lines, "\n")), unknown)
 }

@@ -91,3 +91,5 @@ type countedQueue struct {
 }
 
 func (q countedQueue) Stats() buffer.Stats { return buffer.Stats{Waits: q.waits} }
+
+func (q countedQueue) Ready() error { return nil }

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -50,7 +51,13 @@ type Drained struct {
 	Left []Backlog
 	// DeadLetters counts events in all dead letters, older ones too.
 	DeadLetters int64
+	// Unknown is why more may be left than Left says: a shared queue's servers were away, or have something that nobody
+	// has told of. It is nil where that is known.
+	Unknown error
 }
+
+// errUnsettled is Drained.Unknown where the servers can be reached.
+var errUnsettled = errors.New("others use the queue, and its servers have not agreed yet with what those have told")
 
 // Pending returns how many events are left.
 func (d *Drained) Pending() (n int64) {
@@ -81,14 +88,25 @@ func (a *App) Drain(ctx context.Context, progress func(Drained)) (Drained, error
 	for _, out := range current {
 		lastErrors[out.name] = out.loop.Stats().LastError
 	}
+	unknown := a.unknown()
 	err := r.stop(func() {})
-	return a.drained(lastErrors), errors.Join(cause, err)
+	d := a.drained(lastErrors)
+	d.Unknown = unknown
+	return d, errors.Join(cause, err)
+}
+
+// unknown returns Drained.Unknown.
+func (a *App) unknown() error {
+	if g := a.shared.group; g != nil && !g.Audit().Agrees {
+		return cmp.Or(a.queue.Ready(), errUnsettled)
+	}
+	return nil
 }
 
 // deliverable reports whether anything waits for an output that is configured, or may: what a process has stored that
 // was killed before it told of that, only a shared queue's servers know.
 func (a *App) deliverable() bool {
-	if g := a.shared.group; g != nil && !g.Audit().Agrees {
+	if a.unknown() != nil {
 		return true
 	}
 	return slices.ContainsFunc(a.queue.Stats().Waits, func(w buffer.Wait) bool {

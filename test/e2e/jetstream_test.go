@@ -110,6 +110,9 @@ func TestJetStreamDrain(t *testing.T) {
 	s.Dir = out
 	deliveredOnce(t, s, a)
 	drain(t, t.TempDir(), config).says(t, 0, "", "")
+	// Where no server answers, nothing is known to be done.
+	away := sharedConfig(`"nats://127.0.0.1:1"`, filepath.Join(out, "out"), "")
+	drain(t, t.TempDir(), away, "--timeout", "1s").says(t, 1, "it is not known what waits", "more may be left")
 }
 
 // awayToFile returns config with events of the tag away going to the files that deliveredOnce reads.
