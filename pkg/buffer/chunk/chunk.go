@@ -35,9 +35,9 @@ const (
 	FixedSize = 48
 )
 
-// Format is that of chunks. Magic, length and checksum stay where they are in every format. Since number 2 a chunk may
-// have who sent it, behind the tag; since number 3 a new tag, parts with more of their events' ids, and the queue that
-// it comes from.
+// Format is that of chunks. Magic, length, checksum and salt stay where they are in every format. Since number 2 a
+// chunk may have who sent it, behind the tag; since number 3 a new tag, parts with more of their events' ids, and the
+// queue that it comes from.
 func Format() format.Format { return format.Format{Name: "chunk", Number: 3, Since: 1} }
 
 // Flags of a header.
@@ -234,6 +234,9 @@ func Length(b []byte) (size, head int, err error) {
 	return int(n), int(h), nil
 }
 
+// Salt returns that of a chunk of any format, which has a header.
+func Salt(b []byte) uint64 { return binary.LittleEndian.Uint64(b[40:]) }
+
 // Verify returns nil where b is one whole chunk that is as it was written, and that the program may read.
 func Verify(b []byte) error {
 	n, _, err := Length(b)
@@ -286,7 +289,7 @@ func decodeHeader(b []byte, parts []Part, want texts) (Header, error) {
 		Raw:      int(binary.LittleEndian.Uint32(b[20:])),
 		Seq:      binary.LittleEndian.Uint64(b[24:]),
 		Received: int64(binary.LittleEndian.Uint64(b[32:])),
-		Salt:     binary.LittleEndian.Uint64(b[40:]),
+		Salt:     Salt(b),
 		Parts:    parts[:0],
 	}
 	d := boltfile.Decoder{B: b[FixedSize:head], Skip: want == noTexts}
@@ -300,6 +303,7 @@ func decodeHeader(b []byte, parts []Part, want texts) (Header, error) {
 	if b[11]&flagOrigin != 0 {
 		copy(h.Origin.Queue[:], d.Bytes(len(h.Origin.Queue)))
 		h.Origin.Seq = d.Uint64()
+		d.Bad = d.Bad || h.Origin.Seq == 0
 	}
 	d.Skip = want != allTexts
 	h.Outputs = d.Strings()

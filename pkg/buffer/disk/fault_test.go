@@ -257,35 +257,48 @@ func TestFlippedBytes(t *testing.T) {
 	}
 }
 
-// What an agent sent can't pass for a chunk of another cluster when the chunk around it is broken.
+// What an agent sent can't pass for a chunk of another cluster when the chunk around it is broken, nor for one of a
+// format that would keep the program from starting.
 func TestForgedChunk(t *testing.T) {
-	forged := chunk.Header{
-		Seq: 2, Salt: 12345, Raw: 6, Events: 1, Cluster: "victim", Tag: "t", Outputs: []string{"o"},
-		Parts: []chunk.Part{{Events: 1}},
-	}
-	value := append(chunk.AppendHeader(nil, &forged), "forged"...)
-	chunk.Seal(value)
-	cfg := testConfig(t.TempDir())
-	cfg.Compression = "none"
-	s := mustOpen(t, cfg, buffer.Options{})
-	put(t, s, message1{text: text(40<<10, 1) + string(value) + text(1<<10, 2)})
-	put(t, s, message1{text: text(40<<10, 3)})
-	mustClose(t, s)
-	boltfiletest.Change(t, segmentFiles(t, cfg.Path)[0], func(b []byte) []byte {
-		at := bytes.Index(b, value)
-		b[at-100] ^= 1
-		clear(b[:2*boltfile.PageSize])
-		return b
-	})
-	s = mustOpen(t, cfg, buffer.Options{})
-	for c := take(t, s, "o"); c != nil; c = take(t, s, "o") {
-		if string(c.Entries) != text(40<<10, 3) {
-			t.Errorf("delivered %.20q of cluster %s", c.Entries, c.Cluster)
-		}
-		s.Source("o").Done(c)
-	}
-	if w := s.Stats().Waits; len(w) != 1 || w[0].Done.Events != 1 {
-		t.Errorf("%+v", w)
+	for _, tc := range []struct {
+		name   string
+		number byte
+	}{
+		{"another cluster's", byte(chunk.Format().Number)},
+		{"of a newer format", byte(chunk.Format().Number) + 1},
+		{"of an older format", 0},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			forged := chunk.Header{
+				Seq: 2, Salt: 12345, Raw: 6, Events: 1, Cluster: "victim", Tag: "t", Outputs: []string{"o"},
+				Parts: []chunk.Part{{Events: 1}},
+			}
+			value := append(chunk.AppendHeader(nil, &forged), "forged"...)
+			value[8], value[10] = tc.number, tc.number
+			chunk.Seal(value)
+			cfg := testConfig(t.TempDir())
+			cfg.Compression = "none"
+			s := mustOpen(t, cfg, buffer.Options{})
+			put(t, s, message1{text: text(40<<10, 1) + string(value) + text(1<<10, 2)})
+			put(t, s, message1{text: text(40<<10, 3)})
+			mustClose(t, s)
+			boltfiletest.Change(t, segmentFiles(t, cfg.Path)[0], func(b []byte) []byte {
+				at := bytes.Index(b, value)
+				b[at-100] ^= 1
+				clear(b[:2*boltfile.PageSize])
+				return b
+			})
+			s = mustOpen(t, cfg, buffer.Options{})
+			for c := take(t, s, "o"); c != nil; c = take(t, s, "o") {
+				if string(c.Entries) != text(40<<10, 3) {
+					t.Errorf("delivered %.20q of cluster %s", c.Entries, c.Cluster)
+				}
+				s.Source("o").Done(c)
+			}
+			if w := s.Stats().Waits; len(w) != 1 || w[0].Done.Events != 1 {
+				t.Errorf("%+v", w)
+			}
+		})
 	}
 }
 

@@ -250,7 +250,7 @@ func (s *search) chunks(from, to int64) (whole []Chunk, lost []chunk.Header) {
 		}
 		v := b[i:]
 		b = b[i+1:]
-		if len(v) < chunk.FixedSize || binary.LittleEndian.Uint64(v[40:]) != s.begin.salt ||
+		if len(v) < chunk.FixedSize || chunk.Salt(v) != s.begin.salt ||
 			binary.LittleEndian.Uint64(v[24:]) < s.begin.first {
 			continue
 		}

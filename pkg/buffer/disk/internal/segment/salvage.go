@@ -149,7 +149,7 @@ func readChunks(p *boltfile.File, first uint64) (*Contents, error) {
 
 // salvage scans the file for whole chunks, whatever bbolt makes of it. Of what it finds it keeps
 // the chunks with the salt that most bytes have: the segment's own. Others are bytes that an agent
-// sent to look like a chunk, laid bare because the chunk around them is broken.
+// sent to look like a chunk, of whatever format, laid bare because the chunk around them is broken.
 func salvage(path string, first uint64) (*Contents, []chunk.Header, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -162,11 +162,16 @@ func salvage(path string, first uint64) (*Contents, []chunk.Header, error) {
 		size int
 	}
 	finds, weight, damaged := map[uint64][]find{}, map[uint64]int{}, map[uint64]chunk.Header{}
-	err = scan(f, func(off int64, value []byte, whole bool) {
-		h, err := chunk.DecodeHeader(value, nil)
+	unknown := map[uint64]error{}
+	err = scan(f, func(off int64, value []byte, err error) {
+		h, herr := chunk.DecodeHeader(value, nil)
 		switch {
-		case err != nil || h.Seq < first || h.Seq-first > 1<<31 || off > math.MaxUint32:
-		case !whole:
+		case errors.Is(err, format.ErrUnknown):
+			salt := chunk.Salt(value)
+			unknown[salt] = err
+			weight[salt] += len(value)
+		case herr != nil || h.Seq < first || h.Seq-first > 1<<31:
+		case err != nil:
 			damaged[h.Seq] = h
 		default:
 			finds[h.Salt] = append(finds[h.Salt], find{off, h.Size})
@@ -181,6 +186,9 @@ func salvage(path string, first uint64) (*Contents, []chunk.Header, error) {
 		if n > weight[salt] {
 			salt = s
 		}
+	}
+	if err := unknown[salt]; err != nil {
+		return nil, nil, fmt.Errorf("salvage: %w", err)
 	}
 	// Seconds in the same place of the tree were written by a commit that failed: the first counts.
 	bySeq := map[uint64]chunk.Header{}
@@ -212,9 +220,10 @@ func salvage(path string, first uint64) (*Contents, []chunk.Header, error) {
 	return &b.Contents, lost, nil
 }
 
-// scan calls found for every chunk in f, in order of place, and for what begins like one but is not
-// whole. value is reused afterwards. What the disk refuses to read counts as zeros.
-func scan(f *os.File, found func(off int64, value []byte, whole bool)) error {
+// scan calls found for every chunk in f, in order of place, and for what begins like one with what is wrong with it:
+// that it is not whole, or of an unknown format. value is reused afterwards. What the disk refuses to read counts as
+// zeros.
+func scan(f *os.File, found func(off int64, value []byte, err error)) error {
 	st, err := f.Stat()
 	if err != nil {
 		return err
@@ -249,14 +258,10 @@ func scan(f *os.File, found func(off int64, value []byte, whole bool)) error {
 			}
 			work -= int64(size)
 			value, err = ReadChunk(f, &Entry{Off: uint32(off), Size: uint32(size)}, value)
-			if errors.Is(err, format.ErrUnknown) {
-				return err
-			}
-			if err != nil {
-				found(off, value, false)
+			found(off, value, err)
+			if err != nil && !errors.Is(err, format.ErrUnknown) {
 				continue
 			}
-			found(off, value, true)
 			if skip := off + int64(size); skip < at+int64(n) {
 				b = buf[skip-at : n]
 			} else {
