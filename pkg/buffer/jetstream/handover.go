@@ -15,7 +15,6 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/format"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
-	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/account"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/ledger"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/sealing"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/subject"
@@ -165,7 +164,7 @@ func (q *Queue) Adopt(ctx context.Context, from [16]byte, chunks []buffer.Handed
 	if err != nil {
 		return err
 	}
-	s := &sealed{need: account.Need{}}
+	s := &sealed{}
 	last := done
 	for i := range chunks {
 		if h := &chunks[i]; h.Seq > done.seq {

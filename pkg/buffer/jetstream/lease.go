@@ -113,14 +113,14 @@ func (p *partition) oldest() (at time.Time) {
 }
 
 // leaseOf returns the lease of a message that has come for p.
-func leaseOf(p *partition, m *nats.Msg) (*lease, error) {
+func leaseOf(p *partition, m *nats.Msg, now time.Time) (*lease, error) {
 	meta, err := m.Metadata()
 	if err != nil {
 		return nil, fmt.Errorf("a message without its number: %w", err)
 	}
 	return &lease{
 		p: p, seq: meta.Sequence.Stream, delivered: meta.NumDelivered, reply: m.Reply, data: m.Data, at: meta.Timestamp,
-		again: meta.NumDelivered > 1, touched: time.Now(),
+		again: meta.NumDelivered > 1, touched: now,
 		count: buffer.Count{Chunks: 1, Bytes: int64(len(m.Data))},
 	}, nil
 }
@@ -130,7 +130,9 @@ func (l *lease) open() (*event.Chunk, error) {
 	if err := chunk.Verify(l.data); err != nil {
 		return nil, err
 	}
-	h, err := chunk.DecodeHeader(l.data, nil)
+	// Most have one part.
+	var few [1]chunk.Part
+	h, err := chunk.DecodeForOutput(l.data, few[:0])
 	if err != nil {
 		return nil, err
 	}
@@ -188,8 +190,11 @@ func (src *source) quarantine(l *lease, err error) {
 		return
 	}
 	q.count(l.p.place, ledger.Lost, l.count)
-	q.acks.Send(l.reply, acks.Ack)
+	q.ack(l)
 }
+
+// ack tells the servers that l is finished.
+func (q *Queue) ack(l *lease) { q.acks.Finish(l.p.subject, l.seq, l.reply) }
 
 // touch keeps alive what this process works on, and gives to others what nobody here asks for. It waits for no answer.
 func (q *Queue) touch(now time.Time) {

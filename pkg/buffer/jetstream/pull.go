@@ -31,6 +31,8 @@ const (
 	// consumerFor is how long the servers keep a consumer that nobody uses. Nothing is lost with it: see the package's
 	// comment.
 	consumerFor = time.Hour
+	// takeInMost is how many messages are taken in at once.
+	takeInMost = 256
 	// retryConsumer is how long to wait after one could not be made.
 	retryConsumer = time.Second
 )
@@ -125,37 +127,54 @@ func (q *Queue) ensureConsumer(of string) (string, error) {
 	return name, nil
 }
 
-// arrive is called with what the servers send to partitions: messages, under their own subjects, and what becomes of
-// requests, to the partition's inbox.
+// arrive is called, in turn, with what the servers send to this process: what partitions have asked for, confirmations
+// of acks, and barriers. What has come at once is taken in at once.
 func (q *Queue) arrive(m *nats.Msg) {
 	word, mine := strings.CutPrefix(m.Subject, q.inboxes)
 	if token, ok := strings.CutPrefix(word, barrierMark); mine && ok {
+		q.takeIn()
 		q.passed(token)
-		return
-	}
-	if token, ok := strings.CutPrefix(word, ackMark); mine && ok {
+	} else if token, ok := strings.CutPrefix(word, ackMark); mine && ok {
 		q.acks.Confirmed(token)
-		return
+	} else {
+		q.arrived = append(q.arrived, m)
 	}
-	status := ""
-	if len(m.Data) == 0 {
-		status = m.Header.Get("Status")
+	if pending, _, err := m.Sub.Pending(); err != nil || pending <= 1 || len(q.arrived) >= takeInMost {
+		q.takeIn()
+	}
+}
+
+// takeIn takes in what has arrived for partitions: messages, under their own subjects, and what becomes of requests, to
+// the partition's inbox.
+func (q *Queue) takeIn() {
+	if len(q.arrived) == 0 {
+		return
 	}
 	q.mu.Lock()
-	defer q.mu.Unlock()
-	p := q.pullers[m.Subject]
-	if p == nil {
-		return
-	}
-	p.heard, p.answered = time.Now(), true
-	if status != "" {
-		p.ended(status, m.Header.Get("Description"))
-		if !p.pulling {
-			q.more(p.src)
+	now := time.Now()
+	for _, m := range q.arrived {
+		if p := q.pullers[m.Subject]; p != nil {
+			q.take(p, m, now)
 		}
-		return
 	}
-	l, err := leaseOf(p, m)
+	q.mu.Unlock()
+	clear(q.arrived)
+	q.arrived = q.arrived[:0]
+}
+
+// take takes in what has arrived for p. q.mu is held.
+func (q *Queue) take(p *partition, m *nats.Msg, now time.Time) {
+	p.heard, p.answered = now, true
+	if len(m.Data) == 0 {
+		if status := m.Header.Get("Status"); status != "" {
+			p.ended(status, m.Header.Get("Description"))
+			if !p.pulling {
+				q.more(p.src)
+			}
+			return
+		}
+	}
+	l, err := leaseOf(p, m, now)
 	if err != nil {
 		return
 	}
@@ -165,7 +184,7 @@ func (q *Queue) arrive(m *nats.Msg) {
 	}
 	switch {
 	case p.src.settled.known[l.seq]:
-		q.acks.Send(l.reply, acks.Ack)
+		q.ack(l)
 	case l.seq <= p.purged && p.src.mine[l.seq] == nil:
 		q.forgetLate(l)
 	case q.closed:
@@ -228,7 +247,7 @@ func (q *Queue) dropOldest(ctx context.Context, place subject.Place) bool {
 	if src := q.sources[sourceName{place.Output, place.Target}]; src != nil {
 		if p := src.partitions[place.Cluster]; p != nil && len(p.ready) > 0 {
 			l := p.ready[0]
-			p.ready = p.ready[1:]
+			p.ready[0], p.ready = nil, p.ready[1:]
 			p.readyBytes -= l.size()
 			delete(src.mine, l.seq)
 			q.drop(l)
@@ -251,7 +270,7 @@ func (q *Queue) dropOldest(ctx context.Context, place subject.Place) bool {
 		q.trouble(err)
 		return false
 	}
-	l, err := leaseOf(&partition{place: place, subject: of}, m)
+	l, err := leaseOf(&partition{place: place, subject: of}, m, time.Now())
 	if err != nil {
 		// It says that there is none.
 		return false
@@ -266,5 +285,5 @@ func (q *Queue) dropOldest(ctx context.Context, place subject.Place) bool {
 func (q *Queue) drop(l *lease) {
 	l.count.Events = eventsOf(l.data)
 	q.count(l.p.place, ledger.Dropped, l.count)
-	q.acks.Send(l.reply, acks.Ack)
+	q.ack(l)
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
-	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/acks"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/ledger"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/subject"
 )
@@ -53,7 +52,7 @@ func (q *Queue) purgePlace(place subject.Place) (gone buffer.Count, err error) {
 		return gone, fmt.Errorf("purge %s: %w", of, err)
 	}
 	// What is finished here may count as handed out yet.
-	elsewhere, upTo := -q.acks.Unconfirmed(durable(of)), stream.CachedInfo().State.LastSeq
+	elsewhere, upTo := -q.acks.Unconfirmed(of), stream.CachedInfo().State.LastSeq
 	if c, err := stream.Consumer(ctx, durable(of)); err == nil {
 		elsewhere += int64(c.CachedInfo().NumAckPending)
 	} else if !errors.Is(err, jetstream.ErrConsumerNotFound) {
@@ -124,7 +123,7 @@ func (q *Queue) forgetReady(place subject.Place, upTo uint64) (ready, held buffe
 		ready = ledger.Plus(ready, l.count, 1)
 		delete(src.mine, l.seq)
 		p.readyBytes -= l.size()
-		q.acks.Send(l.reply, acks.Ack)
+		q.ack(l)
 	}
 	p.ready = left
 	q.count(place, ledger.Purged, ready)
@@ -140,7 +139,7 @@ func (q *Queue) forgetReady(place subject.Place, upTo uint64) (ready, held buffe
 func (q *Queue) forgetLate(l *lease) {
 	l.count.Events = eventsOf(l.data)
 	q.count(l.p.place, ledger.Purged, l.count)
-	q.acks.Send(l.reply, acks.Ack)
+	q.ack(l)
 }
 
 // barrierMark begins what comes to the inbox of barriers.

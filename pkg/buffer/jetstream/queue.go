@@ -71,7 +71,9 @@ type Queue struct {
 	background
 	acks  *acks.Sender
 	inbox *nats.Subscription
-	lease time.Duration // how long the servers wait for word of what they have handed out
+	// arrived is what has come there and is not taken in: of whoever calls arrive.
+	arrived []*nats.Msg
+	lease   time.Duration // how long the servers wait for word of what they have handed out
 }
 
 // background is what the queue does by itself.
@@ -97,6 +99,8 @@ type memory struct {
 	collected collect.Memory
 	// entries is that of chunks' entries.
 	entries chunk.Pool
+	// sealed is that of chunks on their way to the stream.
+	sealed sync.Pool
 }
 
 // Open returns the queue that cfg.JetStream names. Servers that can't be reached don't make it fail: they are tried

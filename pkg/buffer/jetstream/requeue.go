@@ -9,7 +9,6 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
-	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/account"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/ledger"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/sealing"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/subject"
@@ -29,7 +28,7 @@ func (q *Queue) Requeue(ctx context.Context, items []buffer.RequeueItem) error {
 	if closed {
 		return buffer.ErrClosed
 	}
-	s := &sealed{need: account.Need{}}
+	s := &sealed{}
 	for i := range items {
 		q.sealItem(s, &items[i])
 	}

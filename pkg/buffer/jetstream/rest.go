@@ -9,8 +9,6 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
-	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/account"
-	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/acks"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/ledger"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/sealing"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/subject"
@@ -39,7 +37,7 @@ func (src *source) SettleParts(ctx context.Context, list []buffer.Settlement) er
 	case err != nil:
 		return err
 	}
-	s := &sealed{need: account.Need{}}
+	s := &sealed{}
 	for i := range list {
 		for j := range list[i].Rests {
 			if err := src.sealRest(s, list[i].Chunk, &list[i].Rests[j]); err != nil {
@@ -64,7 +62,7 @@ func (src *source) SettleParts(ctx context.Context, list []buffer.Settlement) er
 		}
 		q.count(l.p.place, ledger.Done, l.count)
 		src.finish(l)
-		q.acks.Send(l.reply, acks.Ack)
+		q.ack(l)
 	}
 	return nil
 }

@@ -29,9 +29,9 @@ func (q *Queue) reserve(ctx context.Context, n account.Need) error {
 		switch {
 		case short == nil:
 			q.book.Reserve(n)
-			for p := range n {
+			for i := range n {
 				if !q.streamFull {
-					q.roomy(p.Cluster)
+					q.roomy(n[i].Cluster)
 				}
 			}
 			return nil
@@ -83,9 +83,12 @@ func (q *Queue) roomy(cluster string) {
 }
 
 // unreserve gives back what was reserved and is counted now, or not stored. q.mu is held.
-func (q *Queue) unreserve(n account.Need) {
-	q.book.Unreserve(n)
-	q.changed.Wake()
+func (q *Queue) unreserve(s *sealed) {
+	if s.reserved {
+		s.reserved = false
+		q.book.Unreserve(s.need)
+		q.changed.Wake()
+	}
 }
 
 // short returns why there is no room for n; nil: there is. q.mu is held.

@@ -2,7 +2,6 @@ package jetstream
 
 import (
 	"context"
-	"slices"
 	"strconv"
 	"time"
 
@@ -179,7 +178,7 @@ func (src *source) pick() *lease {
 			continue
 		}
 		l := p.ready[0]
-		p.ready = slices.Delete(p.ready, 0, 1)
+		p.ready[0], p.ready = nil, p.ready[1:]
 		p.readyBytes -= l.size()
 		p.opening++
 		src.ring.Take(t, l.raw())
@@ -232,7 +231,7 @@ func (src *source) Done(c *event.Chunk) {
 	if l := src.take(c); l != nil {
 		q.count(l.p.place, ledger.Done, l.count)
 		src.finish(l)
-		q.acks.Send(l.reply, acks.Ack)
+		q.ack(l)
 	}
 }
 

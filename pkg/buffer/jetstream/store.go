@@ -42,8 +42,9 @@ func (b *batch) store(ctx context.Context) error {
 			return fmt.Errorf("keep what is no event: %w", err)
 		}
 	}
-	s := b.seal()
-	defer func() { q.collected.Arenas.Put(s.memory) }()
+	s := q.newSealed()
+	defer q.recycle(s)
+	b.seal(s)
 	for _, m := range s.messages {
 		m.Patient = begun.Sub(b.answered) > patientAfter
 	}
@@ -95,8 +96,54 @@ type sealed struct {
 	messages []*publish.Message
 	of       []origin // of each
 	need     account.Need
+	// reserved says that there is room reserved for need.
+	reserved bool
 	// memory is that of the messages, where it is used again.
 	memory []byte
+	part   [1]chunk.Part
+}
+
+// keepSealed is of how many messages memory is used again.
+const keepSealed = 16
+
+// newSealed returns an empty one, to be recycled.
+func (q *Queue) newSealed() *sealed {
+	s, ok := q.sealed.Get().(*sealed)
+	if !ok {
+		s = &sealed{}
+	}
+	s.memory = q.collected.Arenas.Get()
+	return s
+}
+
+// recycle takes back what newSealed returned. Nobody reads its messages any more.
+func (q *Queue) recycle(s *sealed) {
+	if s.reserved {
+		q.mu.Lock()
+		q.unreserve(s)
+		q.mu.Unlock()
+	}
+	q.collected.Arenas.Put(s.memory)
+	if len(s.messages) > keepSealed {
+		return
+	}
+	for i, m := range s.messages {
+		*m, s.of[i] = publish.Message{}, origin{}
+	}
+	clear(s.need)
+	s.messages, s.of, s.need, s.memory = s.messages[:0], s.of[:0], s.need[:0], nil
+	q.sealed.Put(s)
+}
+
+// message returns an empty message, the last of s.
+func (s *sealed) message() *publish.Message {
+	n := len(s.messages)
+	if n < cap(s.messages) && s.messages[:n+1][n] != nil {
+		s.messages = s.messages[:n+1]
+	} else {
+		s.messages = append(s.messages, &publish.Message{})
+	}
+	return s.messages[n]
 }
 
 // origin is what a sealed chunk is made of.
@@ -107,9 +154,8 @@ type origin struct {
 	counted ledger.Kind // of Appended, or Appended
 }
 
-// seal makes chunks of all messages that are no duplicates: one for each output.
-func (b *batch) seal() *sealed {
-	s := &sealed{need: account.Need{}, memory: b.q.collected.Arenas.Get()}
+// seal adds to s chunks of all messages that are no duplicates: one for each output.
+func (b *batch) seal(s *sealed) {
 	for i := range b.Messages {
 		m := &b.Messages[i]
 		if b.resends.Duplicate(i) {
@@ -123,15 +169,15 @@ func (b *batch) seal() *sealed {
 		pieces := b.Pieces(i)
 		for j := range pieces {
 			p := &pieces[j]
-			part := chunk.Part{
+			s.part[0] = chunk.Part{
 				Flags: chunk.PartKeyed | chunk.PartNanos, Key: m.Key, First: p.First, Events: p.Events,
 			}
 			if !m.Own {
 				// Another chunk may have the same id: its events' ids are made of what nothing else has.
-				part.Key, part.Chunk = b.q.freshKey(), m.Key
+				s.part[0].Key, s.part[0].Chunk = b.q.freshKey(), m.Key
 			}
 			id := m.ID + "." + strconv.Itoa(p.First) + "+" + strconv.Itoa(p.Events)
-			h := b.header(m, p.Raw, p.Events, []chunk.Part{part})
+			h := b.header(m, p.Raw, p.Events, s.part[:])
 			h.Codec = p.Codec
 			data := s.seal(b.q, &h, b.Entries(p), p.Packed)
 			s.add(b.q.chunks(), m.Outputs, data, id, origin{
@@ -140,7 +186,6 @@ func (b *batch) seal() *sealed {
 			})
 		}
 	}
-	return s
 }
 
 // seal returns a chunk as it is stored, in s.memory.
@@ -237,9 +282,9 @@ func (b *batch) name(i int) {
 	case b.resends.Another(i), !m.Own && q.cfg.DedupeWindow == 0:
 		m.ID = q.freshID()
 	case m.Own:
-		m.ID = "c-" + sealing.EncodeKey(m.Key) + "-" + strconv.Itoa(m.Events)
+		m.ID = sealing.ID("c-", &m.Key, m.Events)
 	default:
-		m.ID = "w-" + sealing.EncodeKey(m.Key) + "-" + strconv.Itoa(m.Events)
+		m.ID = sealing.ID("w-", &m.Key, m.Events)
 	}
 }
 
@@ -286,10 +331,11 @@ func (s *sealed) add(stream string, outputs []string, data []byte, id string, o 
 
 // addFor adds a sealed chunk for one place.
 func (s *sealed) addFor(stream string, data []byte, id string, o origin) {
-	of := subject.Of(stream, o.place)
-	s.messages = append(s.messages, &publish.Message{Subject: of, ID: id + "@" + of, Data: data})
+	m := s.message()
+	m.Subject, m.Data = subject.Of(stream, o.place), data
+	m.ID = id + "@" + m.Subject
 	s.of = append(s.of, o)
-	s.need[o.place] += int64(len(data))
+	s.need.Add(o.place, int64(len(data)))
 }
 
 // settle counts what was stored, and what was there before.
@@ -336,7 +382,7 @@ func (b *batch) repeat(i int) {
 	}
 }
 
-// put stores chunks. wait: it waits for room, or makes some.
+// put stores chunks. wait: it waits for room, or makes some, which is reserved until s is counted or recycled.
 func (q *Queue) put(ctx context.Context, s *sealed, wait bool) error {
 	if len(s.messages) == 0 {
 		return ctx.Err()
@@ -345,11 +391,7 @@ func (q *Queue) put(ctx context.Context, s *sealed, wait bool) error {
 		if err := q.reserve(ctx, s.need); err != nil {
 			return err
 		}
-		defer func() {
-			q.mu.Lock()
-			q.unreserve(s.need)
-			q.mu.Unlock()
-		}()
+		s.reserved = true
 	}
 	return q.publish(ctx, s.messages, wait)
 }
@@ -358,6 +400,7 @@ func (q *Queue) put(ctx context.Context, s *sealed, wait bool) error {
 func (q *Queue) counted(s *sealed) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.unreserve(s)
 	for i, m := range s.messages {
 		if o := &s.of[i]; !m.Duplicate {
 			q.count(o.place, ledger.Appended, o.count)

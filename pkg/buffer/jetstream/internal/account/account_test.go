@@ -86,7 +86,7 @@ func TestShort(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := NewBook()
 			b.Count(full, ledger.Appended, buffer.Count{Chunks: 1, Bytes: tc.waits})
-			short := b.Short(Need{tc.at: tc.need}, limits, 1000)
+			short := b.Short(Need{{tc.at, tc.need}}, limits, 1000)
 			if short == nil {
 				if tc.why != "" {
 					t.Fatalf("there is room, want none because of %s", tc.why)
@@ -113,10 +113,10 @@ func TestShort(t *testing.T) {
 // What is on its way takes room until it is counted, also after others have told.
 func TestReserve(t *testing.T) {
 	p := place("es", "", "a")
-	b, n := NewBook(), Need{p: 600}
+	b, n := NewBook(), Need{{p, 600}}
 	b.Reserve(n)
 	b.Learn(ledger.Table{})
-	if b.Short(Need{p: 500}, &buffer.Limits{}, 1000) == nil {
+	if b.Short(Need{{p, 500}}, &buffer.Limits{}, 1000) == nil {
 		t.Error("there is room for more than is left")
 	}
 	b.Unreserve(n)

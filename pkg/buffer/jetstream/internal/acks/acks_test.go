@@ -2,6 +2,7 @@ package acks
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -22,7 +23,7 @@ type server struct {
 func (s *server) publish(m *nats.Msg) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.heard = append(s.heard, m)
+	s.heard = append(s.heard, &nats.Msg{Subject: m.Subject, Reply: m.Reply, Data: m.Data})
 	return nil
 }
 
@@ -33,12 +34,12 @@ func TestInsist(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := &server{}
 		s := New(srv.publish, "inbox.", wait)
-		s.Send("a", Ack)
+		s.Finish("c1", 1, "a")
 		s.Send("b", Nak)
 		s.Request("c", "answers", "{}")
 		s.Flush()
-		if len(srv.heard) != 3 || srv.heard[0].Reply == "" || srv.heard[1].Reply != "" ||
-			srv.heard[2].Reply != "answers" {
+		if len(srv.heard) != 3 || srv.heard[0].Reply != "" || srv.heard[1].Reply != "answers" ||
+			srv.heard[2].Reply == "" {
 			t.Fatalf("%+v", srv.heard)
 		}
 		s.Insist(time.Now())
@@ -47,14 +48,51 @@ func TestInsist(t *testing.T) {
 		}
 		time.Sleep(wait)
 		s.Insist(time.Now())
-		if s.Flush(); len(srv.heard) != 4 || srv.heard[3].Subject != "a" || srv.heard[3].Reply != srv.heard[0].Reply {
+		if s.Flush(); len(srv.heard) != 4 || srv.heard[3].Subject != "a" || srv.heard[3].Reply != srv.heard[2].Reply {
 			t.Fatalf("%+v", srv.heard)
 		}
-		s.Confirmed(token(srv.heard[0]))
+		s.Confirmed(token(srv.heard[2]))
 		time.Sleep(wait)
 		s.Insist(time.Now())
 		if s.Flush(); len(srv.heard) != 4 {
 			t.Error("what is confirmed is said again")
+		}
+	})
+}
+
+// What is finished of a consumer is said together, the newest last, and confirmed by one answer to that: servers heed
+// words in turn, and one that knows of the newest knows of the others. Each consumer's are a group of its own.
+func TestGroups(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := &server{}
+		s := New(srv.publish, "inbox.", wait)
+		for _, seq := range []uint64{5, 7, 9, 4, 8} {
+			s.Finish("c1", seq, fmt.Sprint("c1.", seq))
+			s.Finish("c2", seq, fmt.Sprint("c2.", seq))
+		}
+		s.Flush()
+		asked := map[string]string{}
+		for _, m := range srv.heard {
+			if m.Reply != "" {
+				asked[m.Subject] = token(m)
+			}
+		}
+		if len(srv.heard) != 10 || len(asked) != 2 || asked["c1.9"] == "" || asked["c2.9"] == "" {
+			t.Fatalf("%d words, which ask for %v", len(srv.heard), asked)
+		}
+		for _, i := range []int{4, 9} {
+			if m := srv.heard[i]; !strings.HasSuffix(m.Subject, ".9") {
+				t.Errorf("word %d is for %s, want the newest", i, m.Subject)
+			}
+		}
+		s.Confirmed(asked["c1.9"])
+		if c1, c2 := s.Unconfirmed("c1"), s.Unconfirmed("c2"); c1 != 0 || c2 != 5 {
+			t.Errorf("%d and %d are not confirmed", c1, c2)
+		}
+		time.Sleep(wait)
+		s.Insist(time.Now())
+		if s.Flush(); len(srv.heard) != 15 || srv.heard[14].Subject != "c2.9" {
+			t.Errorf("%d words, the last for %s", len(srv.heard), srv.heard[len(srv.heard)-1].Subject)
 		}
 	})
 }
@@ -64,7 +102,8 @@ func TestInsistEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := &server{}
 		s := New(srv.publish, "inbox.", wait)
-		s.Send("a", Ack)
+		s.Finish("c1", 1, "a")
+		s.Flush()
 		for range 2 * maxInsist {
 			time.Sleep(wait)
 			s.Insist(time.Now())
@@ -78,11 +117,13 @@ func TestInsistEnds(t *testing.T) {
 // What is not confirmed is counted by consumer.
 func TestUnconfirmed(t *testing.T) {
 	s := New((&server{}).publish, "inbox.", wait)
-	for _, reply := range []string{"$JS.ACK.S.c1.1.5.5.0.0", "$JS.ACK.S.c1.1.6.6.0.0", "$JS.ACK.S.c2.1.7.7.0.0"} {
-		s.Send(reply, Ack)
-	}
+	s.Finish("c1", 5, "$JS.ACK.S.c1.1.5.5.0.0")
+	s.Finish("c1", 6, "$JS.ACK.S.c1.1.6.6.0.0")
+	s.Finish("c2", 7, "$JS.ACK.S.c2.1.7.7.0.0")
+	s.Flush()
+	s.Finish("c1", 9, "$JS.ACK.S.c1.1.9.9.0.0")
 	s.Send("$JS.ACK.S.c1.1.8.8.0.0", Progress)
-	for consumer, want := range map[string]int64{"c1": 2, "c2": 1, "c": 0} {
+	for consumer, want := range map[string]int64{"c1": 3, "c2": 1, "c": 0} {
 		if got := s.Unconfirmed(consumer); got != want {
 			t.Errorf("%d of %s are not confirmed, want %d", got, consumer, want)
 		}
@@ -100,7 +141,7 @@ func TestAwaitConfirmed(t *testing.T) {
 		if time.Since(begun) != 0 {
 			t.Errorf("it waits %v where there is nothing", time.Since(begun))
 		}
-		s.Send("a", Ack)
+		s.Finish("c1", 1, "a")
 		s.AwaitConfirmed(time.Minute)
 		if time.Since(begun) != time.Minute {
 			t.Errorf("it waits %v for servers that do not answer", time.Since(begun))
@@ -140,16 +181,16 @@ func TestRun(t *testing.T) {
 				t.Errorf("%s: %d words are said, want %d", what, len(srv.heard), words)
 			}
 		}
-		s.Send("a", Ack)
+		s.Finish("c1", 1, "a")
 		s.Send("b", Progress)
 		expect("at once", 0)
 		time.Sleep(gatherFor)
 		expect("a moment later", 2)
-		s.Send("c", Ack)
+		s.Finish("c1", 2, "c")
 		s.Request("d", "answers", "{}")
 		expect("with a request", 4)
-		for range gatherMost {
-			s.Send("e", Ack)
+		for i := range gatherMost {
+			s.Finish("c1", uint64(i), "e")
 		}
 		expect("many", 4+gatherMost)
 		cancel()

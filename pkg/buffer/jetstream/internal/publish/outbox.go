@@ -102,8 +102,9 @@ func (p *Publisher) run() {
 	defer look.Stop()
 	wait := time.NewTimer(groupFor)
 	defer wait.Stop()
-	msg := &nats.Msg{Header: nats.Header{headerStream: {p.stream}}}
+	msg := &nats.Msg{Header: nats.Header{}}
 	var tokens []uint64
+	var messages []*Message
 	for {
 		select {
 		case <-p.kicked:
@@ -121,33 +122,36 @@ func (p *Publisher) run() {
 		}
 		if len(due) > 0 {
 			tokens = due
-			p.send(msg, due)
+			messages = p.send(msg, due, messages)
 		}
 	}
 }
 
-// send sends those messages that somebody still waits for. msg is used for each.
-func (p *Publisher) send(msg *nats.Msg, tokens []uint64) {
+// send sends those messages that somebody still waits for. msg and due are used for it, and returned empty.
+func (p *Publisher) send(msg *nats.Msg, tokens []uint64, due []*Message) []*Message {
 	p.sending.Lock()
 	defer p.sending.Unlock()
-	id := []string{""}
+	p.mu.Lock()
 	for _, token := range tokens {
-		p.mu.Lock()
-		w, ok := p.waiting[token]
-		p.mu.Unlock()
-		if !ok {
-			continue
+		if w, ok := p.waiting[token]; ok {
+			due = append(due, w.m)
 		}
-		msg.Subject, msg.Reply, msg.Data = w.m.Subject, p.prefix+strconv.FormatUint(token, 36), w.m.Data
-		if delete(msg.Header, headerID); w.m.ID != "" {
-			id[0] = w.m.ID
+	}
+	p.mu.Unlock()
+	id := []string{""}
+	for _, m := range due {
+		msg.Subject, msg.Reply, msg.Data = m.Subject, p.prefix+strconv.FormatUint(m.token, 36), m.Data
+		if delete(msg.Header, headerID); m.ID != "" {
+			id[0] = m.ID
 			msg.Header[headerID] = id
 		}
 		if err := p.nc.PublishMsg(msg); err != nil {
-			p.unsent(token, err)
+			p.unsent(m.token, err)
 		}
 	}
 	msg.Data = nil
+	clear(due)
+	return due[:0]
 }
 
 // unsent notes that the connection did not take a message.

@@ -2,6 +2,7 @@
 package publish
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -17,11 +18,9 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/broadcast"
 )
 
-// Headers that the server heeds.
-const (
-	headerID     = "Nats-Msg-Id"
-	headerStream = "Nats-Expected-Stream"
-)
+// headerID is the header by which the server knows a message again. It is the only one: they are stored and read again
+// with each message. Which stream has stored it the answer says.
+const headerID = "Nats-Msg-Id"
 
 const (
 	// answerWithin is how long an answer may take before the message is sent again, under its id.
@@ -77,7 +76,9 @@ type Publisher struct {
 	stream string
 	// prefix is that of the subjects that answers come to.
 	prefix string
-	sub    *nats.Subscription
+	// usual begins the answers to what is stored; its number and a brace follow.
+	usual []byte
+	sub   *nats.Subscription
 
 	mu      sync.Mutex
 	next    uint64
@@ -121,7 +122,7 @@ func (r *round) end(err error) {
 func New(nc *nats.Conn, stream string) (*Publisher, error) {
 	p := &Publisher{
 		nc: nc, stream: stream, prefix: nc.NewInbox() + ".", waiting: map[uint64]answerTo{},
-		closed: make(chan struct{}), outbox: newOutbox(),
+		closed: make(chan struct{}), outbox: newOutbox(), usual: fmt.Appendf(nil, `{"stream":%q,"seq":`, stream),
 	}
 	var err error
 	if p.sub, err = nc.Subscribe(p.prefix+"*", p.answer); err != nil {
@@ -313,14 +314,7 @@ func (p *Publisher) answer(msg *nats.Msg) {
 	if err != nil {
 		return
 	}
-	var ack pubAck
-	if msg.Header.Get("Status") == "503" {
-		err = errors.New("no server has the stream at the moment")
-	} else if err = json.Unmarshal(msg.Data, &ack); err != nil {
-		err = fmt.Errorf("an answer that is none: %w", err)
-	} else {
-		err = ack.err(p.stream)
-	}
+	ack, err := p.read(msg)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.answered(token)
@@ -333,6 +327,30 @@ func (p *Publisher) answer(msg *nats.Msg) {
 		w.m.stored, w.m.Seq, w.m.Duplicate, w.m.Again = true, ack.Seq, ack.Duplicate, w.m.tries > 1
 	}
 	p.settle(w, err)
+}
+
+// read returns what an answer says.
+func (p *Publisher) read(msg *nats.Msg) (ack pubAck, err error) {
+	if msg.Header.Get("Status") == "503" {
+		return ack, errors.New("no server has the stream at the moment")
+	}
+	// Nearly all are of this form.
+	if text, ok := bytes.CutPrefix(msg.Data, p.usual); ok {
+		if text, ok = bytes.CutSuffix(text, []byte("}")); ok {
+			if ack.Seq, err = strconv.ParseUint(string(text), 10, 64); err == nil {
+				return ack, nil
+			}
+		}
+	}
+	return p.readAny(msg.Data)
+}
+
+// readAny is read for an answer of any form.
+func (p *Publisher) readAny(data []byte) (ack pubAck, err error) {
+	if err := json.Unmarshal(data, &ack); err != nil {
+		return ack, fmt.Errorf("an answer that is none: %w", err)
+	}
+	return ack, ack.err(p.stream)
 }
 
 // settle ends the wait for the answer to a message. mu is held.

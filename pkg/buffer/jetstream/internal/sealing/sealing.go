@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
@@ -54,8 +55,12 @@ func Append(b []byte, packer *chunk.Packer, h *chunk.Header, entries []byte, pac
 	return b
 }
 
-// EncodeKey returns a key as it stands in ids.
-func EncodeKey(key [16]byte) string { return base64.RawURLEncoding.EncodeToString(key[:]) }
+// ID returns an id of the kind that is made of a key and of the number of events.
+func ID(kind string, key *[16]byte, events int) string {
+	b := append(make([]byte, 0, 48), kind...)
+	b = append(base64.RawURLEncoding.AppendEncode(b, key[:]), '-')
+	return string(strconv.AppendInt(b, int64(events), 10))
+}
 
 // Digest returns what stands in the id of what is left of a chunk: of which events it is, and, where filters have made
 // something else of them, of what that is.
