@@ -202,15 +202,19 @@ func (m *Model) take(f fetched) {
 }
 
 // sorts are the orders of outputs, the first one at the start.
-func sorts() []struct {
+func (m *Model) sorts() []struct {
 	name    string
 	compare func(a, b *Output) int
 } {
+	place := func(o *Output) int {
+		at, _ := m.found("output/" + o.Name)
+		return at
+	}
 	return []struct {
 		name    string
 		compare func(a, b *Output) int
 	}{
-		{"trouble", func(a, b *Output) int { return cmp.Compare(rank(b), rank(a)) }},
+		{"trouble", func(a, b *Output) int { return cmp.Compare(place(a), place(b)) }},
 		{"pending", func(a, b *Output) int { return cmp.Compare(b.pending(), a.pending()) }},
 		{"lag", func(a, b *Output) int { return cmp.Compare(b.Lag, a.Lag) }},
 		{"rate", func(a, b *Output) int { return cmp.Compare(b.Rate, a.Rate) }},
@@ -218,22 +222,20 @@ func sorts() []struct {
 	}
 }
 
-// rank says how much is wrong with an output.
-func rank(o *Output) int {
-	switch {
-	case o.State == "refused" || o.State == "offline":
-		return 3
-	case o.State == "retrying" || len(o.Waiting) > 0:
-		return 2
-	case o.State == "paused":
-		return 1
+// found returns where the first finding about a row stands among all, the worst first, and how bad it is; an output of
+// which nothing is found stands behind all others.
+func (m *Model) found(row string) (int, client.Severity) {
+	all := m.state.Verdict.Findings
+	i := slices.IndexFunc(all, func(f client.Finding) bool { return f.Row == row })
+	if i < 0 {
+		return len(all), client.OK
 	}
-	return 0
+	return i, all[i].Severity
 }
 
 // order sorts the outputs.
 func (m *Model) order() {
-	by := sorts()[m.sort].compare
+	by := m.sorts()[m.sort].compare
 	slices.SortFunc(m.state.Outputs, func(a, b Output) int { return cmp.Or(by(&a, &b), cmp.Compare(a.Name, b.Name)) })
 }
 
@@ -263,7 +265,7 @@ func (m *Model) key(key string) tea.Cmd {
 	case "esc":
 		m.detail, m.pods = false, false
 	case "s":
-		m.sort = (m.sort + 1) % len(sorts())
+		m.sort = (m.sort + 1) % len(m.sorts())
 		m.order()
 	case "p":
 		if o := m.chosen(); o != nil {

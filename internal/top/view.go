@@ -1,6 +1,7 @@
 package top
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -170,10 +171,13 @@ func colorOf(s client.Severity) string {
 	return green
 }
 
+// keepsUp is how many seconds an output may be behind that keeps up: then what waits is what has just come.
+const keepsUp = 5
+
 // outputs shows the table of outputs, as many as leave room for the clusters: those around the one that is chosen.
 func (m *Model) outputs(p *page) {
 	all := m.state.Outputs
-	p.line(dim, "  %-20s %11s %8s %9s %9s  %s", "OUTPUT by "+sorts()[m.sort].name, "PENDING", "LAG", "RATE/s",
+	p.line(dim, "  %-20s %11s %8s %9s %9s  %s", "OUTPUT by "+m.sorts()[m.sort].name, "PENDING", "LAG", "RATE/s",
 		"DONE IN", "STATE")
 	room := max(p.left-3-min(len(m.state.Clusters), 4)-m.groupRows(), 1)
 	from := 0
@@ -184,15 +188,19 @@ func (m *Model) outputs(p *page) {
 	}
 	for i := from; i < min(len(all), from+room); i++ {
 		o := &all[i]
-		color, mark := []string{"", yellow, yellow, red}[rank(o)], " "
+		color, mark := "", " "
+		if _, severity := m.found("output/" + o.Name); severity != client.OK {
+			color = colorOf(severity)
+		}
 		if o.Name == m.at {
 			mark = ">"
 		}
 		done := "never"
-		if o.Done != nil {
-			done = seconds(*o.Done)
-		} else if o.pending() == 0 {
+		switch {
+		case o.pending() == 0, o.Lag < keepsUp && o.Rate > 0:
 			done = ""
+		case o.Done != nil:
+			done = seconds(*o.Done)
 		}
 		p.line(color, "%s %-20s %11d %8s %9.0f %9s  %s", mark, fit(o.Name, 20), o.pending(), seconds(o.Lag), o.Rate,
 			done, text(o))
@@ -204,14 +212,7 @@ func (m *Model) outputs(p *page) {
 
 // text says how an output does.
 func text(o *Output) string {
-	words := o.StateText
-	if words == "" {
-		words = o.State
-	}
-	if n := len(o.Waiting); n > 0 {
-		words += fmt.Sprintf("; %s of it wait aside", humanize.Count(n, "target"))
-	}
-	return words
+	return cmp.Or(o.StateText, o.State)
 }
 
 func (m *Model) clusters(p *page) {
@@ -241,7 +242,7 @@ func (m *Model) closer(p *page, o *Output) {
 	if o.LastError.Text != "" {
 		over := ""
 		if !o.LastError.Ended.IsZero() {
-			over = ", over since"
+			over = ", over for " + seconds(max(0, m.o.Now().Sub(o.LastError.Ended).Seconds()))
 		}
 		p.line("", "")
 		p.line("", "last error, %s ago%s:", seconds(o.LastError.Age), over)

@@ -80,27 +80,24 @@ func TestWrap(t *testing.T) {
 func TestColours(t *testing.T) {
 	f := three()
 	f.state.Outputs = []Output{
-		output("fine", "running", 1, 0, 1), output("refused", "refused", 1, 0, 0), output("paused", "paused", 1, 0, 0),
-		output("retrying", "retrying", 1, 0, 0), output("offline", "offline", 1, 0, 0),
+		output("fine", "running", 1, 0, 1), output("stalled", "stalled", 1, 0, 0), output("lags", "running", 1, 0, 0),
 	}
-	if err := json.Unmarshal([]byte(`{"waiting_targets":[{"target":"logs-a"}]}`), &f.state.Outputs[0]); err != nil {
-		t.Fatal(err)
+	f.state.Verdict.Findings = []client.Finding{
+		{Severity: client.Critical, Subject: "output stalled", Row: "output/stalled"},
+		{Severity: client.Warning, Subject: "output lags", Row: "output/lags"},
+		{Severity: client.Warning, Subject: "cluster fine", Row: "cluster/fine"},
 	}
 	m := newModel(t, f, 120, 40)
 	plain := m.Text()
 	m.o.Color = true
 	coloured := m.Text()
-	for name, color := range map[string]string{
-		"refused": red, "offline": red, "retrying": yellow, "paused": yellow, "fine": yellow,
-	} {
-		found := false
-		for line := range strings.Lines(coloured) {
-			if strings.HasPrefix(line, "\x1b["+color+"m") && strings.Contains(line, " "+name+" ") {
-				found = true
-			}
+	for start, color := range map[string]string{"> stalled": red, "  lags": yellow, "  fine": ""} {
+		want := "\n" + start
+		if color != "" {
+			want = "\n\x1b[" + color + "m" + start
 		}
-		if !found {
-			t.Errorf("%s is not in colour %s:\n%q", name, color, coloured)
+		if !strings.Contains(coloured, want) {
+			t.Errorf("%s is not in colour %q:\n%q", start, color, coloured)
 		}
 	}
 	for _, code := range []string{red, yellow, green, dim, reversed, "0"} {
@@ -137,18 +134,21 @@ func TestQueueLine(t *testing.T) {
 	}
 }
 
-// An output's line says when it will be done, or that it never is; one that has nothing to do says nothing of it.
+// An output's line says when it will be done, or that it never is; one that has nothing to do, or keeps up, says
+// nothing of it.
 func TestDoneIn(t *testing.T) {
 	f := three()
 	in := 125.0
 	f.state.Outputs = []Output{
-		output("goes", "running", 10, 0, 5), output("grows", "running", 10, 0, 5), output("rests", "idle", 0, 0, 0),
+		output("goes", "running", 10, 61, 5), output("grows", "running", 10, 61, 5),
+		output("keeps-up", "running", 10, 1, 5), output("rests", "idle", 0, 0, 0),
 	}
 	f.state.Outputs[0].Done = &in
-	f.state.Outputs[2].StateText = "nothing to do"
+	f.state.Outputs[3].StateText = "nothing to do"
 	wantText(t, newModel(t, f, 120, 40),
-		"goes                          10       0s         5        2m  running",
-		"grows                         10       0s         5     never  running",
+		"goes                          10       1m         5        2m  running",
+		"grows                         10       1m         5     never  running",
+		"keeps-up                      10       1s         5            running",
 		"rests                          0       0s         0            nothing to do")
 }
 
@@ -199,8 +199,8 @@ func TestKeys(t *testing.T) {
 	} {
 		m := newModel(t, three(), 120, 40)
 		press(m, tc.keys...)
-		if m.at != tc.at || sorts()[m.sort].name != tc.sort || m.ask != tc.ask || m.detail != tc.close {
-			t.Errorf("%s: at %s by %s, asks %q, closer %v", tc.name, m.at, sorts()[m.sort].name, m.ask, m.detail)
+		if m.at != tc.at || m.sorts()[m.sort].name != tc.sort || m.ask != tc.ask || m.detail != tc.close {
+			t.Errorf("%s: at %s by %s, asks %q, closer %v", tc.name, m.at, m.sorts()[m.sort].name, m.ask, m.detail)
 		}
 	}
 }
@@ -305,9 +305,9 @@ func TestErrorThatIsOver(t *testing.T) {
 	m := newModel(t, f, 100, 40)
 	press(m, "enter")
 	wantText(t, m, "last error, 5m ago:", "  429")
-	o.LastError.Ended, o.LastError.Detail = time.Unix(9_000, 0), "429 in the destination's words"
+	o.LastError.Ended, o.LastError.Detail = m.o.Now().Add(-800*time.Second), "429 in the destination's words"
 	m.Update(m.fetch())
-	wantText(t, m, "last error, 5m ago, over since:", "in the destination's words")
+	wantText(t, m, "last error, 5m ago, over for 13m:", "in the destination's words")
 }
 
 // The terminal's size is followed.

@@ -90,8 +90,8 @@ func TestOutputSetControl(t *testing.T) {
 		if done != tc.done || (tc.err == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), tc.err) {
 			t.Errorf("%s %s: %q, %v", tc.what, tc.name, done, err)
 		}
-		if out := s.get("es"); tc.name == "es" && (tc.what == "pause") != out.loop.Stats().Paused {
-			t.Errorf("after %s it is paused: %t", tc.what, out.loop.Stats().Paused)
+		if out := s.get("es"); tc.name == "es" && (tc.what == "pause") == out.loop.Stats().PausedSince.IsZero() {
+			t.Errorf("after %s it is paused: %t", tc.what, !out.loop.Stats().PausedSince.IsZero())
 		}
 	}
 	if err := errors.Join(s.retire(s.all()...), queue.Close()); err != nil {

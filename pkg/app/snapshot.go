@@ -293,7 +293,8 @@ func pending(s *status.Output) (events uint64) {
 
 func outputState(s *status.Output, st stats.Stats) status.State {
 	switch {
-	case st.Paused:
+	case !st.PausedSince.IsZero():
+		s.FailingSince = st.PausedSince
 		return status.StatePaused
 	case st.Failing == string(outputs.ReasonAuth):
 		return status.StateRefused

@@ -114,7 +114,7 @@ func TestOutputState(t *testing.T) {
 		},
 		{
 			"it is paused, whatever else",
-			stats.Stats{Paused: true, Health: stats.Health{Failing: string(outputs.ReasonAuth)}},
+			stats.Stats{PausedSince: noon, Health: stats.Health{Failing: string(outputs.ReasonAuth)}},
 			0,
 			status.StatePaused,
 		},

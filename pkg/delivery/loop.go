@@ -222,7 +222,8 @@ func (l *Loop) Arrived(target string) {
 // Stats returns a snapshot.
 func (l *Loop) Stats() stats.Stats {
 	out := stats.Stats{
-		Waiting: l.targets.List(), Held: l.pool.throttled(), Paused: l.control.Paused(), Oldest: l.limiter.Oldest(),
+		Waiting: l.targets.List(), Held: l.pool.throttled(), PausedSince: l.control.PausedSince(),
+		Oldest: l.limiter.Oldest(),
 	}
 	out.InFlight, out.Concurrency = l.limiter.State()
 	l.rec.Fill(&out)

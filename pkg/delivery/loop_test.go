@@ -297,7 +297,7 @@ func TestPause(t *testing.T) {
 		r.source.Put(outputtest.Chunk(1, "a", "t", 3, 0, 10))
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if n := len(r.output.Sends()); n != 0 || !r.Stats().Paused {
+		if n := len(r.output.Sends()); n != 0 || r.Stats().PausedSince.IsZero() {
 			t.Errorf("%d sends while paused", n)
 		}
 		r.Resume()

@@ -121,6 +121,8 @@ type Host struct {
 	Down bool
 	// Error is why; "" where it is not down.
 	Error string
+	// Since is since when it is; zero where it is not down.
+	Since time.Time
 }
 
 // Pace is how fast events are sent to one stream of a destination. Rates of 0: no limit.

@@ -35,7 +35,8 @@ type Stats struct {
 	Latency metric.Snapshot
 	// DeliveryLatency is the time of events from when they were stored to when the destination had them.
 	DeliveryLatency metric.Snapshot
-	Paused          bool
+	// PausedSince is zero where it is not paused.
+	PausedSince time.Time
 	Health
 }
 

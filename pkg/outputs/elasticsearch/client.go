@@ -314,7 +314,7 @@ func (c *client) report(r *outputs.Report) {
 	for _, h := range c.hosts {
 		host := outputs.Host{Address: h.address, Down: h.fails > 0}
 		if host.Down {
-			host.Error = h.last
+			host.Error, host.Since = h.last, h.since
 		}
 		r.Hosts = append(r.Hosts, host)
 	}

@@ -38,6 +38,8 @@ type host struct {
 	probing chan struct{}
 	// fails counts failures in a row.
 	fails int
+	// since is when the first of these was.
+	since time.Time
 	// until is when its rest ends.
 	until time.Time
 	// wish is before when it wants no request, though it works.
@@ -286,7 +288,9 @@ func (c *client) failed(h *host, err error) {
 		return
 	}
 	h.ready = false
-	h.fails++
+	if h.fails++; h.fails == 1 {
+		h.since = c.now()
+	}
 	rest := min(minRest<<min(h.fails-1, 10), maxRest, c.cfg.Settings().Retry.Max)
 	rest = rest/2 + rand.N(rest/2+1)
 	h.until = c.now().Add(rest)

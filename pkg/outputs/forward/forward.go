@@ -62,7 +62,7 @@ type Options struct {
 	connect func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-// Output is a destination of Forward servers. It satisfies outputs.Output.
+// Output is a destination of Forward servers. It satisfies outputs.Output and Reporter.
 type Output struct {
 	cfg Config
 	// timeout is for one Send.
@@ -122,6 +122,9 @@ func New(cfg Config, opts Options) (*Output, error) {
 	o.target = targetOf(&cfg)
 	return o, nil
 }
+
+// Report returns which servers work.
+func (o *Output) Report() outputs.Report { return outputs.Report{Hosts: o.servers.report()} }
 
 // maxTarget bounds a target's name, in bytes.
 const maxTarget = 200

@@ -27,6 +27,9 @@ type server struct {
 	credit int
 	// fails counts failures in a row; 0: it works.
 	fails int
+	// since is when the first of these was, and last what the last one said.
+	since time.Time
+	last  string
 	until time.Time
 	// inFlight counts messages to it that no Send waits for.
 	inFlight int
@@ -177,16 +180,20 @@ func (s *servers) undecided(c *server) {
 func (s *servers) failed(c *server, err error) {
 	s.mu.Lock()
 	now := time.Now()
+	c.last = outputs.Public(said(diagnose(err)))
 	if probed := c.probing; probed || !now.Before(c.until) {
 		c.fails, c.probing = c.fails+1, false
 		rest := min(minRest<<min(c.fails-1, 10), maxRest, s.maxRest)
 		rest = rest/2 + rand.N(rest/2+1)
 		c.until = now.Add(rest)
+		if c.fails == 1 {
+			c.since = now
+		}
 		level := zerolog.DebugLevel
 		if c.fails == 1 {
 			level = zerolog.WarnLevel
 		}
-		s.log.WithLevel(level).Str("error", outputs.Public(said(diagnose(err)))).Str("server", c.Address).
+		s.log.WithLevel(level).Str("error", c.last).Str("server", c.Address).
 			Int("failures", c.fails).Stringer("rests", rest.Round(time.Millisecond)).
 			Msg("the server failed: others are used while it rests, where there are any")
 	}
@@ -194,4 +201,19 @@ func (s *servers) failed(c *server, err error) {
 	c.idle = nil
 	s.mu.Unlock()
 	closeAll(stale)
+}
+
+// report tells of each server whether it works.
+func (s *servers) report() []outputs.Host {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []outputs.Host
+	for _, c := range s.all {
+		host := outputs.Host{Address: c.Address}
+		if c.fails > 0 {
+			host.Down, host.Error, host.Since = true, c.last, c.since
+		}
+		all = append(all, host)
+	}
+	return all
 }

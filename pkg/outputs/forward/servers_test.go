@@ -63,7 +63,12 @@ func TestFailover(t *testing.T) {
 			}
 			return ack
 		}
+		began := time.Now()
 		wantTaken(t, "a is down", messages(t, n, o, 10), "map[b:10]")
+		if hosts := o.Report().Hosts; len(hosts) != 3 || !hosts[0].Down || hosts[0].Error == "" ||
+			!hosts[0].Since.Equal(began) || hosts[1].Down || hosts[1].Error != "" || hosts[2].Down {
+			t.Errorf("where only a is down it is told of its servers: %+v", hosts)
+		}
 		if n.dials["a"] != 2 {
 			t.Errorf("a was tried %d times, want once and, after the failure, no more", n.dials["a"]-1)
 		}

@@ -167,13 +167,14 @@ func TestBrokenReplies(t *testing.T) {
 func TestPending(t *testing.T) {
 	var all Pending
 	for _, p := range []Pending{
-		{Events: 100, Chunks: 2, Bytes: 50, Oldest: 9, Delivered: 30, Queued: 10},
-		{Events: 60, Chunks: 1, Bytes: 7, Oldest: 30, Delivered: 10, Queued: 20, Done: new(float64)},
+		{Events: 100, Chunks: 2, Bytes: 50, Oldest: 9, Delivered: 30, Queued: 10, Settled: 30},
+		{Events: 60, Chunks: 1, Bytes: 7, Oldest: 30, Delivered: 5, Queued: 20, Settled: 10, Done: new(float64)},
 		{},
 	} {
 		all.Add(&p)
 	}
-	if want := (Pending{Events: 160, Chunks: 3, Bytes: 57, Oldest: 30, Delivered: 40, Queued: 30}); all != want {
+	want := Pending{Events: 160, Chunks: 3, Bytes: 57, Oldest: 30, Delivered: 35, Queued: 30, Settled: 40}
+	if all != want {
 		t.Errorf("%+v, want %+v", all, want)
 	}
 	for _, tc := range []struct {
@@ -181,11 +182,11 @@ func TestPending(t *testing.T) {
 		want string
 	}{
 		{Pending{}, "0"},
-		{Pending{Delivered: 5, Queued: 9}, "0"},
-		{Pending{Events: 160, Delivered: 40, Queued: 30}, "16"},
-		{Pending{Events: 160, Delivered: 40, Queued: 40}, "never"},
+		{Pending{Settled: 5, Queued: 9}, "0"},
+		{Pending{Events: 160, Delivered: 10, Settled: 40, Queued: 30}, "16"},
+		{Pending{Events: 160, Delivered: 40, Settled: 40, Queued: 40}, "never"},
 		{Pending{Events: 160, Queued: 1}, "never"},
-		{Pending{Events: 1, Delivered: 4, Done: new(float64)}, "0.25"},
+		{Pending{Events: 1, Settled: 4, Done: new(float64)}, "0.25"},
 	} {
 		tc.p.Foresee()
 		got := "never"

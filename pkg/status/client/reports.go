@@ -44,6 +44,8 @@ type Pending struct {
 	Oldest    float64 `json:"oldest_seconds"`
 	Delivered float64 `json:"delivered_per_second"`
 	Queued    float64 `json:"queued_per_second"`
+	// Settled is Delivered, and what rules dropped, and dead letters.
+	Settled float64 `json:"settled_per_second"`
 	// Done is in how many seconds nothing is pending if it goes on like this; nil: never, or that can't be told.
 	Done *float64 `json:"done_in_seconds"`
 }
@@ -56,13 +58,14 @@ func (p *Pending) Add(o *Pending) {
 	p.Oldest = max(p.Oldest, o.Oldest)
 	p.Delivered += o.Delivered
 	p.Queued += o.Queued
+	p.Settled += o.Settled
 }
 
-// Foresee fills in Done: what is pending goes at the rate by which more is delivered than comes.
+// Foresee fills in Done: what is pending goes at the rate by which more is settled than comes.
 func (p *Pending) Foresee() {
 	p.Done = nil
 	left := 0.0
-	switch gain := p.Delivered - p.Queued; {
+	switch gain := p.Settled - p.Queued; {
 	case p.Events == 0:
 	case gain > 0:
 		left = float64(p.Events) / gain
@@ -112,6 +115,8 @@ type Finding struct {
 	Alert string `json:"alert,omitempty"`
 	// Of the documentation, on what to do: docs/operations.md#aggregatordiskhangs.
 	Chapter string `json:"chapter,omitempty"`
+	// Meant says that somebody did it, who may well know of it: what broke stands before it.
+	Meant bool `json:"-"`
 }
 
 // WaitingTarget is what the command output targets shows of a target that takes no events: see GET /status, where it

@@ -4,7 +4,7 @@ import { attr, fill, h, mark, meter, name, plain, rows, set, spark } from "./dom
 import { clock, counted, number, otherClock, size, span } from "./format.js";
 import { get } from "./actions.js";
 import { coarse } from "./outputs.js";
-import { trouble } from "./verdict.js";
+import { place, trouble } from "./verdict.js";
 
 const box = document.getElementById("clusters-table");
 const heads = ["Cluster", "Sends", "Connections", "In the queue", "Last seen", "More"];
@@ -108,6 +108,6 @@ async function agents(page, key, into) {
 export function show(page) {
   if (!body) table();
   const all = page.state.clusters;
-  const keys = Object.keys(all).sort((a, b) => rank[kindOf(page, a)] - rank[kindOf(page, b)] || coarse(all[b].rate) - coarse(all[a].rate) || (a < b ? -1 : 1));
+  const keys = Object.keys(all).sort((a, b) => rank[kindOf(page, a)] - rank[kindOf(page, b)] || place(page, "cluster/" + a) - place(page, "cluster/" + b) || coarse(all[b].rate) - coarse(all[a].rate) || (a < b ? -1 : 1));
   rows(body, keys, (key) => make(page, key), (key, item) => update(page, key, item));
 }

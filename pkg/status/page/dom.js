@@ -105,6 +105,7 @@ const marks = {
   paused: "M5 3v10M11 3v10",
   ok: "M2.5 8.5l4 4 7-9",
   idle: "M3 8h10",
+  behind: "M8 2a6 6 0 1 1 0 12a6 6 0 1 1 0-12M8 4.8V8l2.4 1.6",
 };
 
 // mark is a sign whose shape says what its colour does.

@@ -3,10 +3,10 @@
 import { attr, fill, h, mark, name, plain, rows, set, spark } from "./dom.js";
 import { clock, counted, number, otherClock, size, span } from "./format.js";
 import { get, controlOutput } from "./actions.js";
-import { trouble } from "./verdict.js";
+import { place, trouble } from "./verdict.js";
 
 const box = document.getElementById("outputs-table");
-const rank = { critical: 0, warning: 1, "": 2 };
+export const late = 60; // seconds that an output may be behind, of which nothing is found, to be shown as in order
 const heads = ["Output", "State", "Behind", "Waiting", "Delivers", "Do"];
 let body = null;
 
@@ -60,14 +60,14 @@ function make(page, key) {
   return item;
 }
 
-const signs = { critical: "critical", warning: "warning", "": "ok" };
+const signs = { critical: "critical", warning: "warning" };
 
 function update(page, key, item) {
   const o = page.state.outputs[key];
   const kind = trouble(page, "output/" + key);
   const [row] = item.elements;
   attr(row, "class", kind);
-  fill(item.sign, mark(o.state === "paused" ? "paused" : o.state === "idle" && !kind ? "idle" : signs[kind]));
+  fill(item.sign, mark(o.state === "paused" ? "paused" : kind ? signs[kind] : o.lag > late ? "behind" : o.state === "idle" && !o.rate ? "idle" : "ok"));
   set(item.kind, o.type + (o.server ? ", " + o.server : ""));
   set(item.state, o.text);
   set(item.lag, o.lag > 0 ? span(o.lag) : "–");
@@ -103,7 +103,7 @@ function detail(page, key, item) {
   fill(item.details,
     problem(page, "Last error", o.error),
     down.length > 0 && h("ul", { class: "plain" }, down.map(([address, why]) => h("li", {}, mark("warning"), " Server ", name(address), " is down: ", h("span", { class: "words" }, plain(why)), ". ", h("span", {}, `${Object.keys(o.hosts).length - down.length} of ${Object.keys(o.hosts).length} are up.`)))),
-    targets.length > 0 && waits(page, targets, o.targets_more ?? 0),
+    targets.length > 0 && waits(page, targets, o.targets_more ?? 0, o.state === "running" || o.state === "idle"),
     o.held?.length > 0 && h("p", {}, mark("warning"), " Held until what was refused of them is taken: ", o.held.map((c, i) => [i ? ", " : "", name(c)]), "."),
     o.notices?.map((text) => h("p", {}, plain(text))),
     shares(o),
@@ -120,11 +120,11 @@ function detail(page, key, item) {
 }
 
 // waits is the list of targets whose events wait aside.
-function waits(page, targets, more) {
+function waits(page, targets, more, flows) {
   targets.sort((a, b) => b[1].events - a[1].events);
-  return h("div", {}, h("p", {}, mark("warning"), ` Events for ${counted(targets.length + more, "target")} wait aside; all others are delivered:`),
-    h("ul", { class: "plain" }, targets.map(([target, t]) => h("li", {}, h("strong", {}, name(target)), `: ${counted(t.events, "event")}, ${size(t.bytes)}, since `, h("time", { datetime: new Date(t.since).toISOString(), title: otherClock(t.since) }, clock(t.since)), ": ",
-      h("span", { class: "words" }, plain(t.why)), t.clusters?.length ? [" (of ", t.clusters.map((c, i) => [i ? ", " : "", name(c)]), ")"] : "", t.next > page.now() ? `, next try in ${span((t.next - page.now()) / 1000)}` : "", ".",
+  return h("div", {}, h("p", {}, mark("warning"), ` Events for ${counted(targets.length + more, "target")} wait aside${flows ? "; all others are delivered" : ""}:`),
+    h("ul", { class: "plain" }, targets.map(([target, t]) => h("li", {}, h("strong", {}, name(target)), `: ${counted(t.events, "event")}, ${size(t.bytes)}, since `, h("time", { datetime: new Date(t.since).toISOString(), title: otherClock(t.since) }, clock(t.since)), t.why ? [": ", h("span", { class: "words" }, plain(t.why))] : "",
+       t.clusters?.length ? [" (of ", t.clusters.map((c, i) => [i ? ", " : "", name(c)]), ")"] : "", t.next > page.now() ? `, next try in ${span((t.next - page.now()) / 1000)}` : "", ".",
       t.remedy ? [" ", h("strong", {}, "What to do: "), plain(t.remedy), "."] : ""))),
     more > 0 && h("p", {}, `And ${number(more)} more.`));
 }
@@ -161,7 +161,7 @@ async function filters(key, into) {
 export function show(page) {
   if (!body) table();
   const all = page.state.outputs;
-  const keys = Object.keys(all).sort((a, b) => rank[trouble(page, "output/" + a)] - rank[trouble(page, "output/" + b)] || coarse(all[b].rate) - coarse(all[a].rate) || (a < b ? -1 : 1));
+  const keys = Object.keys(all).sort((a, b) => place(page, "output/" + a) - place(page, "output/" + b) || coarse(all[b].rate) - coarse(all[a].rate) || (a < b ? -1 : 1));
   rows(body, keys, (key) => make(page, key), (key, item) => update(page, key, item));
 }
 

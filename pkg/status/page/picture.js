@@ -2,16 +2,16 @@
 // the busiest have a name, the rest is summed.
 
 import { plain, s } from "./dom.js";
+import { late } from "./outputs.js";
 import { number, size, span } from "./format.js";
-import { trouble } from "./verdict.js";
+import { place, trouble } from "./verdict.js";
 
 const box = document.getElementById("flow");
-const rank = { critical: 0, warning: 1, "": 2 };
 let last = null;
 
 // chosen are those with a name, and the sum of the rest.
 function chosen(items, most) {
-  items.sort((a, b) => rank[a.trouble] - rank[b.trouble] || b.rate - a.rate || (a.name < b.name ? -1 : 1));
+  items.sort((a, b) => a.place - b.place || b.rate - a.rate || (a.name < b.name ? -1 : 1));
   if (items.length <= most) return items;
   const rest = items.slice(most - 1);
   return [
@@ -38,12 +38,12 @@ export function show(page) {
   const rowHeight = narrow ? 31 : 27;
   const most = narrow ? 6 : 8;
   const left = chosen(
-    Object.entries(state.clusters).map(([name, c]) => ({ name, rate: c.rate, trouble: trouble(page, "cluster/" + name), href: "#" + encodeURIComponent("cluster/" + name) })),
+    Object.entries(state.clusters).map(([name, c]) => ({ name, rate: c.rate, place: place(page, "cluster/" + name), trouble: trouble(page, "cluster/" + name), href: "#" + encodeURIComponent("cluster/" + name) })),
     most,
   );
   const right = chosen(
     Object.entries(state.outputs).map(([name, o]) => ({
-      name, rate: o.rate, pending: o.pending, paused: o.state === "paused", lag: o.lag, trouble: trouble(page, "output/" + name), href: "#" + encodeURIComponent("output/" + name),
+      name, rate: o.rate, pending: o.pending, paused: o.state === "paused", lag: o.lag, place: place(page, "output/" + name), trouble: trouble(page, "output/" + name), href: "#" + encodeURIComponent("output/" + name),
     })),
     most,
   );
@@ -94,7 +94,7 @@ export function show(page) {
   });
   right.forEach((item, i) => {
     edge(x.queue + mid, joinsRight[i], x.right, y(right, i), item);
-    const behind = item.lag > 5 && item.trouble ? `, ${span(item.lag)} behind` : "";
+    const behind = item.lag > (item.trouble ? 5 : late) ? `, ${span(item.lag)} behind` : "";
     label(item, x.right + 16, y(right, i), "start", narrow && behind ? span(item.lag) + " behind" : number(item.rate) + "/s" + behind);
   });
   box.replaceChildren(s("svg", { class: narrow ? "narrow" : "", width, height, viewBox: `0 0 ${width} ${height}`, role: "group", "aria-labelledby": "picture-title" },

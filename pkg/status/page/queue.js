@@ -23,7 +23,7 @@ export function show(page) {
   const q = page.state.queue;
   attr(box, "class", trouble(page, "queue"));
   const percent = q.max > 0 ? Math.round((100 * q.disk) / q.max) : 0;
-  fill(text, q.full ? [mark("critical"), " ", h("strong", {}, "Full: "), q.full, ". "] : "", `${counted(q.events, "event")} in ${counted(q.chunks, "chunk")} wait. `,
+  fill(text, q.full ? [mark("critical"), " ", h("strong", {}, "Full: "), q.full, ". "] : "", `${counted(q.events, "event")} in ${counted(q.chunks, "chunk")} wait${Object.keys(page.state.outputs).length > 1 ? ", each counted for every output that wants it" : ""}. `,
     q.max > 0 ? `${size(q.disk)} of ${size(q.max)} on disk, ${percent} %` : size(q.disk) + " on disk", q.full ? "." : q.full_in && q.full_in < farAhead ? `: full in about ${span(q.full_in)} if it goes on like this.` : page.line("queue.bytes").length < 7 ? "." : ", and it does not grow.");
   const all = Object.entries(page.state.clusters).filter(([, c]) => c.queue > 0).sort((a, b) => b[1].queue - a[1].queue);
   const parts = all.slice(0, most).map(([key, c]) => ({ key, bytes: c.queue }));

@@ -84,3 +84,9 @@ export function trouble(page, row) {
   }
   return worst;
 }
+
+// place is a row's among what is found, the worst first; those of which nothing is found have the last.
+export function place(page, row) {
+  const at = Object.entries(page.state.verdict.findings).filter(([, finding]) => finding.row === row).map(([key]) => Number(key));
+  return Math.min(1e6, ...at);
+}

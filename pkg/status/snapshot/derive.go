@@ -110,6 +110,7 @@ func (s *Snapshot) rates(before *Snapshot) {
 			then := parts[[2]string{o.Name, c.Cluster}]
 			c.DeliveredPerSecond = per(c.Delivered, then.Delivered)
 			c.QueuedPerSecond = per(c.Queued+c.Returned, then.Queued+then.Returned)
+			c.SettledPerSecond = per(c.settled(), then.settled())
 		}
 	}
 }
@@ -121,6 +122,10 @@ func (o *Output) Delivered() (events uint64) {
 	}
 	return events
 }
+
+// settled returns how many events wait no longer, since the start, whatever became of them; but for those purged, which
+// say nothing of how fast the others go.
+func (c *OutputCluster) settled() uint64 { return c.Delivered + c.Dropped.Sum() + c.Dead.Sum() }
 
 // Pending returns how many events wait for o or are in flight.
 func (o *Output) Pending() (events uint64) {

@@ -99,6 +99,25 @@ func TestRates(t *testing.T) {
 	}
 }
 
+// An output of which filters drop half catches up by what they drop, too.
+func TestDropsCatchUp(t *testing.T) {
+	at := time.Unix(1000, 0)
+	output := func(queued, delivered, dropped, dead, pending uint64) *snapshot.Snapshot {
+		o := snapshot.Output{Name: "es", Clusters: []snapshot.OutputCluster{{
+			Cluster: "a", Queued: queued, Delivered: delivered, Dropped: snapshot.Counts{"filter": dropped},
+			Dead: snapshot.Counts{"rejected": dead}, Pending: pending,
+		}}}
+		return &snapshot.Snapshot{Taken: snapshot.Taken{At: at}, Outputs: []snapshot.Output{o}}
+	}
+	before, now := output(1000, 0, 0, 0, 1000), output(1100, 90, 100, 10, 900)
+	now.At = at.Add(time.Second)
+	now.Derive(before, nil)
+	if o := now.Outputs[0]; o.EventsPerSecond != 90 || o.DoneIn == nil || *o.DoneIn != 9 {
+		t.Errorf("90 delivered, 100 dropped and 10 dead of 100 that came: %v events/s, done in %v", o.EventsPerSecond,
+			o.DoneIn)
+	}
+}
+
 // Rates come from the time that has passed, whatever the clock was set to meanwhile.
 func TestRatesWhenTheClockIsSet(t *testing.T) {
 	for name, jump := range map[string]time.Duration{

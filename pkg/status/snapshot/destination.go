@@ -45,6 +45,8 @@ type Host struct {
 	Down bool `json:"down"`
 	// Error is why; "" where it is not down.
 	Error string `json:"error,omitempty"`
+	// Since is since when; zero where it is not down.
+	Since time.Time `json:"since,omitzero"`
 }
 
 // Pace is how fast events are sent to one stream of a destination. Rates of 0: no limit.

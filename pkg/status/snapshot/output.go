@@ -21,7 +21,7 @@ type Output struct {
 	Lag float64 `json:"lag_seconds"`
 	OutputRequests
 	LastError Failure `json:"last_error,omitzero"`
-	// FailingSince is since when nothing gets through: retrying, refused.
+	// FailingSince is since when nothing gets through: retrying, refused, paused.
 	FailingSince time.Time `json:"failing_since,omitzero"`
 	OutputTimes
 	// EventsPerSecond is derived: delivered, of the last seconds.
@@ -109,6 +109,8 @@ type OutputCluster struct {
 	DeliveredPerSecond float64 `json:"delivered_per_second"`
 	// QueuedPerSecond is derived.
 	QueuedPerSecond float64 `json:"queued_per_second"`
+	// SettledPerSecond is derived: delivered, dropped or dead.
+	SettledPerSecond float64 `json:"settled_per_second"`
 }
 
 // OutputWorkers is what sends to an output.

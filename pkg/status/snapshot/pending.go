@@ -34,7 +34,7 @@ func (s *Snapshot) Pending() client.Queue {
 func (c *OutputCluster) pending() client.Pending {
 	return client.Pending{
 		Events: int64(c.Pending), Chunks: c.PendingChunks, Bytes: c.PendingBytes, Oldest: c.OldestAge,
-		Delivered: c.DeliveredPerSecond, Queued: c.QueuedPerSecond,
+		Delivered: c.DeliveredPerSecond, Queued: c.QueuedPerSecond, Settled: c.SettledPerSecond,
 	}
 }
 

@@ -12,11 +12,11 @@ func TestPending(t *testing.T) {
 		{Name: "es", State: snapshot.StateRunning, Clusters: []snapshot.OutputCluster{
 			{
 				Cluster: "a", Pending: 100, PendingChunks: 2, PendingBytes: 50, OldestAge: 9, DeliveredPerSecond: 30,
-				QueuedPerSecond: 10,
+				QueuedPerSecond: 10, SettledPerSecond: 30,
 			},
 			{
 				Cluster: "b", Pending: 60, PendingChunks: 1, PendingBytes: 7, OldestAge: 3, DeliveredPerSecond: 10,
-				QueuedPerSecond: 20,
+				QueuedPerSecond: 20, SettledPerSecond: 10,
 			},
 			{Cluster: "c"},
 		}},

@@ -61,20 +61,22 @@ func output(o *snapshot.Output, now time.Time, found finder) {
 			"look at the disk and its node: dmesg, the storage class's events"
 		found(f, "its disk does not answer; %s: %s", oldest, o.LastError.Text)
 	case snapshot.StatePaused:
-		f.Alert, f.Remedy = alertStopped, "resume it: aggregator output resume "+o.Name
+		f.Alert, f.Since, f.Remedy = alertStopped, o.FailingSince, "resume it: aggregator output resume "+o.Name
+		f.Meant = true
 		if pending == 0 {
 			f.Severity = client.Warning
 		}
 		found(f, "it is paused; %s", oldest)
 	case snapshot.StateUnconfigured:
 		f.Alert, f.Remedy = alertStopped, "configure it again, or forget them: aggregator output purge "+o.Name
+		f.Meant = true
 		found(f, "it is not configured any more; %s", oldest)
 	case snapshot.StateRunning:
 		f.Severity = client.Warning
 		switch {
 		case o.ThrottledLately > 0 && o.Lag > throttledLag:
 			f.Alert, f.Remedy = alertThrottled, "raise its quota or send it less; nothing is lost meanwhile"
-			found(f, "%s throttles it, %s%s; %s", product(o), workers(o), caughtUp(o), oldest)
+			found(f, "%s throttles it%s%s; %s", product(o), slowed(o), caughtUp(o), oldest)
 		case o.Lag > longLag:
 			f.Alert, f.Remedy = alertLag,
 				"see whether the destination is slow; more workers, or a larger batch, may help"
@@ -125,7 +127,11 @@ func besides(o *snapshot.Output, found finder) {
 		if more := len(o.WaitingTargets) - 1 + o.WaitingTargetsMore; more > 0 {
 			targets += fmt.Sprintf(" and %d more", more)
 		}
-		found(aside, "%s aside for %s: %s; all others are delivered", wait(aside.Waiting), targets, answer(t))
+		others := ""
+		if flows(o) {
+			others = "; all others are delivered"
+		}
+		found(aside, "%s aside for %s: %s%s", wait(aside.Waiting), targets, answer(t), others)
 	}
 	for i := range o.WaitingTargets {
 		if t := &o.WaitingTargets[i]; t.Full {
@@ -138,8 +144,8 @@ func besides(o *snapshot.Output, found finder) {
 			break
 		}
 	}
-	if len(o.HeldClusters) > 0 && (o.State == snapshot.StateRunning || o.State == snapshot.StateIdle) &&
-		o.Lag > throttledLag {
+	// Where it is throttled, that is why.
+	if len(o.HeldClusters) > 0 && o.ThrottledLately == 0 && flows(o) && o.Lag > throttledLag {
 		held := f
 		held.Whose, held.Remedy = o.HeldClusters, "see the last error; what was refused is tried again"
 		found(held, "the events of %s wait until what was refused of them is taken: %s", some(o.HeldClusters),
@@ -150,7 +156,7 @@ func besides(o *snapshot.Output, found finder) {
 	for i := range o.Hosts {
 		if h := &o.Hosts[i]; h.Down && others {
 			down := f
-			down.Remedy = "see why that server does not answer; the others take its share"
+			down.Since, down.Remedy = h.Since, "see why that server does not answer; the others take its share"
 			found(down, "its server %s is down: %s", h.Address, h.Error)
 		}
 	}
@@ -165,6 +171,11 @@ func besides(o *snapshot.Output, found finder) {
 		other.Alert, other.Remedy = alertRedirected, "see its notices: a placeholder has too many values"
 		found(other, "%s went to the index or stream for others in an hour", counted(o.RedirectedLately, "event"))
 	}
+}
+
+// flows reports whether o delivers, as far as it is known.
+func flows(o *snapshot.Output) bool {
+	return o.State == snapshot.StateRunning || o.State == snapshot.StateIdle
 }
 
 // answer is what a target's destination says of it, for everybody.
@@ -195,20 +206,23 @@ func StateText(o *snapshot.Output, now time.Time) string {
 	switch o.State {
 	case snapshot.StateRunning:
 		text = "delivering"
-		if o.Concurrency > 0 && o.Concurrency < o.Workers && o.ThrottledLately > 0 {
-			text = fmt.Sprintf("throttled by %s, %s", product(o), workers(o))
+		if o.ThrottledLately > 0 && (limited(o) || o.Lag > shortLag) {
+			text = "throttled by " + product(o) + slowed(o)
 		}
 		if o.Lag > shortLag {
 			text += fmt.Sprintf(", %s behind%s", Span(o.Lag), caughtUp(o))
 		}
 	case snapshot.StateIdle:
 		text = "nothing waits"
+		if o.EventsPerSecond > 0 {
+			text = "delivering"
+		}
 	case snapshot.StateRetrying:
 		text = stuck(o) + since(o, now) + nextTry(o, now)
 	case snapshot.StateRefused:
 		text = "login or privileges refused" + since(o, now) + nextTry(o, now)
 	case snapshot.StatePaused:
-		text = "paused by somebody, " + wait(o.Pending())
+		text = "paused by somebody" + since(o, now) + ", " + wait(o.Pending())
 	case snapshot.StateUnconfigured:
 		text = "not configured any more, " + wait(o.Pending())
 	case snapshot.StateStalled:
@@ -242,8 +256,25 @@ func product(o *snapshot.Output) string {
 	return "the destination"
 }
 
-func workers(o *snapshot.Output) string {
-	return fmt.Sprintf("%d of %d workers", o.Concurrency, o.Workers)
+// limited reports whether fewer workers send than may.
+func limited(o *snapshot.Output) bool { return o.Concurrency > 0 && o.Concurrency < o.Workers }
+
+// slowed says by how much o has been slowed by what its destination throttled, "" where that is by waiting alone.
+func slowed(o *snapshot.Output) string {
+	text := ""
+	if limited(o) {
+		text = fmt.Sprintf(", %d of %d workers", o.Concurrency, o.Workers)
+	}
+	records := 0.0
+	for i := range o.Paces {
+		if o.Paces[i].Throttled > 0 {
+			records += o.Paces[i].RecordsPerSecond
+		}
+	}
+	if records > 0 {
+		text += ", at most " + Rate(records) + " records/s"
+	}
+	return text
 }
 
 // caughtUp says when o will have caught up, where that can be told.
@@ -251,11 +282,12 @@ func caughtUp(o *snapshot.Output) string {
 	if o.DoneIn != nil {
 		return ", catching up in about " + Span(*o.DoneIn)
 	}
-	queued := 0.0
+	queued, settled := 0.0, 0.0
 	for i := range o.Clusters {
 		queued += o.Clusters[i].QueuedPerSecond
+		settled += o.Clusters[i].SettledPerSecond
 	}
-	if queued > o.EventsPerSecond {
+	if queued > settled {
 		return ", falling behind"
 	}
 	return ""

@@ -183,7 +183,7 @@ func people(
 	f client.Finding, peers []snapshot.NoAck, refused uint64, away []snapshot.RefusedPeer, now time.Time, found finder,
 ) {
 	if len(peers) > 0 && now.Sub(peers[0].LastSeen) < fewAcks {
-		f.Alert, f.Since, f.Whose = "AggregatorNoAcks", peers[0].LastSeen, []string{peers[0].Cluster}
+		f.Alert, f.Since, f.Whose = "AggregatorNoAcks", time.Time{}, []string{peers[0].Cluster}
 		f.Remedy = "have them ask for acks, fluentd by require_ack_response true, Fluent Bit by Require_ack_response On"
 		found(f, "agents ask for no acks, so that what their connections lose is lost: %s of %s last",
 			cmp.Or(peers[0].Peer, "one on a socket"), peers[0].Cluster)
@@ -206,11 +206,12 @@ func letters(s *snapshot.Snapshot, found finder) {
 		Severity: client.Warning, Subject: "dead letters", Row: "dead-letters", Alert: "AggregatorDeadLetters",
 	}
 	if d.Events > 0 && s.Time.Sub(d.Newest) < newLetters {
-		f.Since, f.Remedy = d.Newest, "aggregator dead list says why; once that is put right, aggregator dead retry"
-		found(f, "%s refused for good and kept: %s", counted(d.Events, "event"), most(d))
+		f.Remedy = "aggregator dead list says why; once that is put right, aggregator dead retry"
+		found(f, "%s refused for good and kept, the last %s ago: %s", counted(d.Events, "event"), ago(d.Newest, s.Time),
+			most(d))
 	}
 	if d.EvictedLately > 0 {
-		f.Severity, f.Alert, f.Since = client.Critical, "AggregatorDeadLettersEvicted", time.Time{}
+		f.Severity, f.Alert = client.Critical, "AggregatorDeadLettersEvicted"
 		f.Remedy = "raise buffer.dead_letters.max_size or max_age by a reload"
 		found(f, "%s in them deleted in an hour, by max_size or max_age: they are lost",
 			counted(d.EvictedLately, "event"))

@@ -106,7 +106,7 @@ func well(s *snapshot.Snapshot) string {
 
 // meant is 1 for what somebody did, who may well know of it, such as a pause: what broke stands before it.
 func meant(f *client.Finding) int {
-	if f.Alert == alertStopped && f.Since.IsZero() {
+	if f.Meant {
 		return 1
 	}
 	return 0

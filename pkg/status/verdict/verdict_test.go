@@ -102,7 +102,7 @@ func TestVerdict(t *testing.T) {
 		{
 			"refused and paused",
 			snapshot.Snapshot{Outputs: []snapshot.Output{
-				{Name: "p", State: snapshot.StatePaused, Clusters: waits},
+				{Name: "p", State: snapshot.StatePaused, Clusters: waits, FailingSince: since},
 				{Name: "es", State: snapshot.StateRefused, Clusters: waits, LastError: failure, FailingSince: since},
 			}},
 			[]string{
@@ -269,14 +269,17 @@ func TestVerdict(t *testing.T) {
 				Time:        since,
 				DeadLetters: snapshot.DeadLetters{Events: 9, Newest: since.Add(-59 * time.Minute), By: letters},
 			},
-			[]string{"warning dead letters: 9 events refused for good and kept: rejected by output es (7), and others"},
+			[]string{
+				"warning dead letters: 9 events refused for good and kept, the last 59 min ago: rejected by output " +
+					"es (7), and others",
+			},
 		},
 		{
 			"dead letters, of the reception",
 			snapshot.Snapshot{
 				Time: since, DeadLetters: snapshot.DeadLetters{Events: 2, Newest: since, By: letters[1:]},
 			},
-			[]string{"warning dead letters: 2 events refused for good and kept: unrouted"},
+			[]string{"warning dead letters: 2 events refused for good and kept, the last 0 ms ago: unrouted"},
 		},
 		{
 			"dead letters of yesterday", snapshot.Snapshot{
@@ -300,6 +303,13 @@ func TestVerdict(t *testing.T) {
 		}}}, []string{
 			"warning output fh: Firehose throttles it, 3 of 8 workers, catching up in about 2 min; 7 events wait",
 		}},
+		{"throttled, all workers wait", snapshot.Snapshot{Outputs: []snapshot.Output{{
+			Name: "fh", Type: "firehose", State: snapshot.StateRunning, Lag: 400, HeldClusters: []string{"a"},
+			OutputLately: snapshot.OutputLately{ThrottledLately: 9}, Clusters: waits,
+			OutputWorkers: snapshot.OutputWorkers{Workers: 8, Concurrency: 8}, Destination: snapshot.Destination{
+				Paces: []snapshot.Pace{{Stream: "a", RecordsPerSecond: 58, Throttled: 3}, {Stream: "b"}},
+			},
+		}}}, []string{"warning output fh: Firehose throttles it, at most 58 records/s; 7 events wait"}},
 		{
 			"a target waits",
 			snapshot.Snapshot{
@@ -320,6 +330,16 @@ func TestVerdict(t *testing.T) {
 			},
 			[]string{
 				"warning output es: 40 events wait aside for logs-a and 2 more: 403 index_closed_exception; all others",
+			},
+		},
+		{
+			"a target waits, and nothing gets through", snapshot.Snapshot{Outputs: []snapshot.Output{{
+				Name: "es", State: snapshot.StateRefused, OutputWaiting: snapshot.OutputWaiting{
+					WaitingTargets: []snapshot.WaitingTarget{{Target: "logs-a", Events: 2}},
+				},
+			}}}, []string{
+				"critical output es: refuses its login",
+				"warning output es: 2 events wait aside for logs-a: it is refused$",
 			},
 		},
 		{
@@ -459,7 +479,7 @@ func TestVerdict(t *testing.T) {
 			for i, want := range tc.want {
 				f := v.Findings[i]
 				head, text, _ := strings.Cut(want, ": ")
-				if string(f.Severity)+" "+f.Subject != head || !strings.Contains(f.Text, text) ||
+				if string(f.Severity)+" "+f.Subject != head || !strings.Contains(f.Text+"$", text) ||
 					f.Remedy == "" && f.Subject != "server" {
 					t.Errorf("finding %d is %+v, want %s", i, f, want)
 				}

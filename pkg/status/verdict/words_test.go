@@ -56,6 +56,13 @@ func TestStateText(t *testing.T) {
 			}, OutputLately: snapshot.OutputLately{ThrottledLately: 1},
 			Destination: snapshot.Destination{Server: "OpenSearch 2.19"},
 		},
+		"throttled by Firehose, at most 3.1 records/s, 61 s behind, falling behind": {
+			Type: "firehose", State: snapshot.StateRunning, Lag: 61, Clusters: waits,
+			OutputWorkers: snapshot.OutputWorkers{Workers: 8, Concurrency: 8},
+			OutputLately:  snapshot.OutputLately{ThrottledLately: 1}, Destination: snapshot.Destination{
+				Paces: []snapshot.Pace{{RecordsPerSecond: 3.1, Throttled: 1}},
+			},
+		},
 		"delivering": {
 			State: snapshot.StateRunning, OutputWorkers: snapshot.OutputWorkers{Workers: 2, Concurrency: 2}, Lag: 1,
 			Clusters: waits,
@@ -74,7 +81,9 @@ func TestStateText(t *testing.T) {
 			State: snapshot.StateRefused, FailingSince: now.Add(-3 * time.Hour),
 			OutputTimes: snapshot.OutputTimes{BackoffUntil: now.Add(-time.Second)},
 		},
-		"paused by somebody, 12,400 events wait":       {State: snapshot.StatePaused, Clusters: waits},
+		"paused by somebody for 3 h, 12,400 events wait": {
+			State: snapshot.StatePaused, Clusters: waits, FailingSince: now.Add(-3 * time.Hour),
+		},
 		"not configured any more, 12,400 events wait":  {State: snapshot.StateUnconfigured, Clusters: waits},
 		"not configured any more, nothing waits":       {State: snapshot.StateRemoved},
 		"its disk does not answer, 12,400 events wait": {State: snapshot.StateStalled, Clusters: waits},
@@ -87,6 +96,39 @@ func TestStateText(t *testing.T) {
 		if got := StateText(&o, now); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
+	}
+}
+
+// An output that keeps up delivers, also in the moments in which nothing waits.
+func TestKeepingUp(t *testing.T) {
+	o := snapshot.Output{State: snapshot.StateIdle, EventsPerSecond: 200}
+	if got := StateText(&o, time.Now()); got != "delivering" {
+		t.Errorf("it delivers 200 events/s: %q", got)
+	}
+}
+
+// What has gone on since a moment says so; that of which only the last time is known does not.
+func TestSince(t *testing.T) {
+	began, now := time.Unix(1000, 0), time.Unix(2000, 0)
+	v := Of(&snapshot.Snapshot{
+		Time: now,
+		Outputs: []snapshot.Output{
+			{Name: "p", State: snapshot.StatePaused, FailingSince: began},
+			{Name: "es", State: snapshot.StateRunning, Destination: snapshot.Destination{Hosts: []snapshot.Host{
+				{Address: "a", Down: true, Since: began}, {Address: "b"},
+			}}},
+		},
+		Listeners:   []snapshot.Listener{{Name: "in", NoAckPeers: []snapshot.NoAck{{Cluster: "seoul", LastSeen: now}}}},
+		DeadLetters: snapshot.DeadLetters{Events: 1, Newest: now},
+	})
+	since := map[string]int64{"output p": 1000, "output es": 1000}
+	for _, f := range v.Findings {
+		if want, known := since[f.Subject]; known != !f.Since.IsZero() || known && f.Since.Unix() != want {
+			t.Errorf("%s: %s: since %v", f.Subject, f.Text, f.Since)
+		}
+	}
+	if len(v.Findings) != 4 {
+		t.Errorf("found %+v", v.Findings)
 	}
 }
 

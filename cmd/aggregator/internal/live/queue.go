@@ -139,10 +139,13 @@ func writeQueue(out io.Writer, q *client.Queue) error {
 	return nil
 }
 
+// keepsUp is how many seconds what waits may be old where it is what has just come.
+const keepsUp = 5
+
 // doneIn says when nothing is pending any more.
 func doneIn(p *client.Pending, state string) string {
 	switch {
-	case p.Events == 0, state == app.StateOffline:
+	case p.Events == 0, state == app.StateOffline, p.Done == nil && p.Oldest < keepsUp && p.Settled > 0:
 		return "-"
 	case p.Done == nil:
 		return "never"

@@ -32,7 +32,9 @@ func TestSizesAndTimes(t *testing.T) {
 	}{
 		{"nothing waits", client.Pending{Done: &done}, "idle", "-"},
 		{"it gets less", client.Pending{Events: 1, Done: &done}, "running", "1m30s"},
-		{"it gets more", client.Pending{Events: 1}, "running", "never"},
+		{"it gets more", client.Pending{Events: 1, Oldest: 60, Queued: 5, Settled: 4}, "running", "never"},
+		{"nothing goes", client.Pending{Events: 1, Oldest: 1, Queued: 5}, "refused", "never"},
+		{"it keeps up", client.Pending{Events: 20, Oldest: 0.9, Queued: 5, Settled: 5}, "running", "-"},
 		{"no server runs", client.Pending{Events: 1}, app.StateOffline, "-"},
 	} {
 		if got := doneIn(&tc.p, tc.state); got != tc.want {

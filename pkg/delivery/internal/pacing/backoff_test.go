@@ -70,7 +70,9 @@ func TestWaits(t *testing.T) {
 		}
 		c.Pause()
 		go func() { time.Sleep(time.Second); c.Resume() }()
-		if began = time.Now(); !c.Paused() || !c.Unpaused(drain) || time.Since(began) != time.Second || c.Paused() {
+		began = time.Now()
+		if !c.PausedSince().Equal(began) || !c.Unpaused(drain) || time.Since(began) != time.Second ||
+			!c.PausedSince().IsZero() {
 			t.Error("a pause ends with resume")
 		}
 		c.Pause()

@@ -22,6 +22,8 @@ type Control struct {
 	mu sync.Mutex
 	// resumed is closed by Resume; nil: the loop is not paused.
 	resumed chan struct{}
+	// since is when it was paused; zero: it is not.
+	since time.Time
 	// retryNow is closed, and another put in its place, by Retry.
 	retryNow chan struct{}
 }
@@ -38,7 +40,7 @@ func (c *Control) Pause() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.resumed == nil {
-		c.resumed = make(chan struct{})
+		c.resumed, c.since = make(chan struct{}), time.Now()
 	}
 }
 
@@ -48,15 +50,15 @@ func (c *Control) Resume() {
 	defer c.mu.Unlock()
 	if c.resumed != nil {
 		close(c.resumed)
-		c.resumed = nil
+		c.resumed, c.since = nil, time.Time{}
 	}
 }
 
-// Paused reports whether the loop is paused.
-func (c *Control) Paused() bool {
+// PausedSince returns since when the loop is paused; zero: it is not.
+func (c *Control) PausedSince() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.resumed != nil
+	return c.since
 }
 
 // Retry ends every RetryWait.
