@@ -33,7 +33,7 @@ const (
 type frame struct {
 	_msgpack struct{} `msgpack:",as_array"` //nolint:unused // read by the codec
 	Tag      string
-	Entries  []byte
+	Entries  blob
 	Option   option
 }
 
@@ -49,7 +49,7 @@ type message struct {
 
 	// Of begin and end:
 	// Queue is the sender's own number, 16 bytes.
-	Queue    []byte   `msgpack:"queue,omitempty"`
+	Queue    blob     `msgpack:"queue,omitempty"`
 	Clusters []string `msgpack:"clusters,omitempty"`
 	Outputs  []string `msgpack:"outputs,omitempty"`
 
@@ -65,20 +65,20 @@ type chunkHeader struct {
 	NewTag  string `msgpack:"new_tag,omitempty"`
 	Source  string `msgpack:"source,omitempty"`
 	// Received is in nanoseconds since 1970.
-	Received int64   `msgpack:"received"`
-	Events   int     `msgpack:"events"`
-	Parts    []part  `msgpack:"parts"`
-	Owes     []owing `msgpack:"owes"`
-	Returned bool    `msgpack:"returned,omitempty"`
-	Filtered bool    `msgpack:"filtered,omitempty"`
+	Received int64       `msgpack:"received"`
+	Events   int         `msgpack:"events"`
+	Parts    list[part]  `msgpack:"parts"`
+	Owes     list[owing] `msgpack:"owes"`
+	Returned bool        `msgpack:"returned,omitempty"`
+	Filtered bool        `msgpack:"filtered,omitempty"`
 }
 
 // part is an event.Part.
 type part struct {
 	_msgpack struct{} `msgpack:",as_array"` //nolint:unused // read by the codec
-	Key      []byte
+	Key      blob
 	// Chunk may be empty where it came without an agent's chunk id.
-	Chunk  []byte
+	Chunk  blob
 	First  int
 	Events int
 	Joined uint64
