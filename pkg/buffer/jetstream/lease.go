@@ -2,6 +2,7 @@ package jetstream
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -83,15 +84,12 @@ type partition struct {
 
 // insert adds a lease to what is ready, where it belongs.
 func (p *partition) insert(l *lease) {
-	i, _ := slices.BinarySearchFunc(p.ready, l.seq, func(o *lease, seq uint64) int {
-		switch {
-		case o.seq < seq:
-			return -1
-		case o.seq > seq:
-			return 1
-		}
-		return 0
-	})
+	i := len(p.ready)
+	if i > 0 && p.ready[i-1].seq > l.seq {
+		i, _ = slices.BinarySearchFunc(p.ready, l.seq, func(o *lease, seq uint64) int {
+			return cmp.Compare(o.seq, seq)
+		})
+	}
 	p.ready = slices.Insert(p.ready, i, l)
 	p.readyBytes += l.size()
 	if !p.held {
@@ -208,7 +206,10 @@ func (q *Queue) touch(now time.Time) {
 		for _, l := range src.out {
 			q.keepAlive(l, now)
 		}
-		idle := src.wanting == 0 && now.Sub(src.wanted) > idleAfter
+		if src.asks != src.asksSeen || src.wanting > 0 {
+			src.asksSeen, src.wanted = src.asks, now
+		}
+		idle := now.Sub(src.wanted) > idleAfter
 		for _, p := range src.partitions {
 			if idle || p.held && len(p.ready) > 0 {
 				p.giveBack()

@@ -41,9 +41,11 @@ type source struct {
 	out  map[*event.Chunk]*lease
 	// changed wakes when something is ready.
 	changed broadcast.Signal
-	// wanted is when somebody last asked for a chunk, and wanting how many do.
-	wanted  time.Time
-	wanting int
+	// asks counts who has asked for a chunk, wanting how many do, and wanted is when touch last saw that somebody had,
+	// with asksSeen.
+	asks, asksSeen uint64
+	wanting        int
+	wanted         time.Time
 	// begun is when somebody first asked, and warm says that all clusters have had time to come.
 	begun   time.Time
 	warm    bool
@@ -132,8 +134,8 @@ func (src *source) Next(ctx context.Context) (*event.Chunk, error) {
 		if q.closed {
 			return nil, buffer.ErrClosed
 		}
-		if src.wanted = time.Now(); src.begun.IsZero() {
-			src.begun = src.wanted
+		if src.asks++; src.begun.IsZero() {
+			src.begun = time.Now()
 		}
 		l := src.pick()
 		if l == nil || l.p.readyBytes < lowWater {

@@ -57,13 +57,12 @@ func (b *Book) Own() ledger.Table { return b.own }
 // Count notes n more of the kind, and reports whether less waits now.
 func (b *Book) Count(p subject.Place, k ledger.Kind, n buffer.Count) (less bool) {
 	c := b.own.At(p)
-	before := c.Pending().Bytes
 	c[k] = ledger.Plus(c[k], n, 1)
-	after := c.Pending().Bytes
-	if after != before {
-		b.usage.add(p, after-before)
+	more := k.Sign() * n.Bytes
+	if more != 0 {
+		b.usage.add(p, more)
 	}
-	return after < before
+	return more < 0
 }
 
 // Begin notes what all had counted when this process began, which is what others have.

@@ -32,8 +32,8 @@ const (
 	Kinds
 )
 
-// sign is what one more of a kind does to what is pending.
-func (k Kind) sign() int64 {
+// Sign is what one more of a kind does to what is pending.
+func (k Kind) Sign() int64 {
 	switch k {
 	case Appended, Found:
 		return 1
@@ -50,7 +50,7 @@ type Counts [Kinds]buffer.Count
 // Pending returns what is not finished. Of one process it may be negative: it has finished what another one has stored.
 func (c *Counts) Pending() (n buffer.Count) {
 	for k := range c {
-		n = Plus(n, c[k], Kind(k).sign())
+		n = Plus(n, c[k], Kind(k).Sign())
 	}
 	return n
 }

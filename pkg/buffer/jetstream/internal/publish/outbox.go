@@ -50,8 +50,7 @@ func newOutbox() outbox {
 }
 
 // post has a message sent. Publisher.mu is held.
-func (o *outbox) post(m *Message) {
-	now := time.Now()
+func (o *outbox) post(m *Message, now time.Time) {
 	o.gap += (min(now.Sub(o.came), time.Second) - o.gap) / gapOf
 	first, before, patient := len(o.tokens) == 0, o.bytes, o.patient
 	if o.came, o.patient = now, m.Patient && (first || patient); first {

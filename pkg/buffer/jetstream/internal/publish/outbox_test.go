@@ -29,13 +29,13 @@ func TestOutbox(t *testing.T) {
 				if got, after := o.due(nil); got != nil || after != 0 {
 					t.Fatalf("%v, again after %v, where there is nothing", got, after)
 				}
-				o.post(&Message{token: 1})
+				o.post(&Message{token: 1}, time.Now())
 				<-o.kicked
 				if got, _ := o.due(nil); !slices.Equal(got, []uint64{1}) {
 					t.Fatalf("who is alone is not sent at once: %v", got)
 				}
-				o.post(&Message{token: 2, Data: make([]byte, tc.size)})
-				o.post(&Message{token: 3, Data: make([]byte, tc.size)})
+				o.post(&Message{token: 2, Data: make([]byte, tc.size)}, time.Now())
+				o.post(&Message{token: 3, Data: make([]byte, tc.size)}, time.Now())
 				<-o.kicked
 				if tc.answered {
 					// That of a message before the last says nothing.
@@ -68,7 +68,7 @@ func TestPatience(t *testing.T) {
 				o := newOutbox()
 				for token := uint64(1); token <= 8*gapOf; token++ {
 					time.Sleep(tc.gap)
-					o.post(&Message{token: token, Patient: true})
+					o.post(&Message{token: token, Patient: true}, time.Now())
 					if got, _ := o.due(nil); len(got) > 0 {
 						o.answered(got[len(got)-1])
 					}
@@ -78,9 +78,9 @@ func TestPatience(t *testing.T) {
 				if got, _ := o.due(nil); len(got) > 0 {
 					o.answered(got[len(got)-1])
 				}
-				o.post(&Message{token: 1000, Patient: true})
+				o.post(&Message{token: 1000, Patient: true}, time.Now())
 				if tc.impatient {
-					o.post(&Message{token: 1001})
+					o.post(&Message{token: 1001}, time.Now())
 				}
 				got, after := o.due(nil)
 				if sent := len(got) > 0; sent != tc.sent || !sent && after != groupFor {

@@ -286,7 +286,7 @@ func (p *Publisher) begin(messages []*Message) *round {
 			m.token = p.next
 			m.tries++
 			p.waiting[m.token] = answerTo{m, r}
-			p.post(m)
+			p.post(m, r.begun)
 			r.left++
 		}
 	}
