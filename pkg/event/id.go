@@ -41,31 +41,48 @@ func partKey(b []byte) (key [16]byte) {
 // AppendID appends the event's id, which is the same for every delivery of the event: the 22
 // base64url characters of its part's key, "-", and its position in the agent's message; where it is
 // Joined also "-" and that in hexadecimal. An event of a chunk without parts has none.
-func (ev *Event) AppendID(dst []byte) []byte {
-	part, at := ev.whichPart()
-	if part == nil {
-		return dst
-	}
-	return ev.appendID(dst, &part.Key, at)
-}
+func (ev *Event) AppendID(dst []byte) []byte { return new(IDs).Append(dst, ev) }
 
 // AppendChunkID appends AppendID's id made of the agent's chunk id: the same for every message with that id, to
 // whatever server, also where it does not tell one message from another; see PartKeyOfChunk. Of an event that came
 // without a chunk id it is AppendID's.
-func (ev *Event) AppendChunkID(dst []byte) []byte {
+func (ev *Event) AppendChunkID(dst []byte) []byte { return new(IDs).AppendOfChunk(dst, ev) }
+
+// IDs appends the ids of one event after another. It keeps the text of the last key, which the events of a message
+// share. It is for one goroutine.
+type IDs struct {
+	key [16]byte
+	// text is key's, and "-"; zero before the first event.
+	text [23]byte
+}
+
+// Append is Event.AppendID.
+func (ids *IDs) Append(dst []byte, ev *Event) []byte {
+	part, at := ev.whichPart()
+	if part == nil {
+		return dst
+	}
+	return ids.append(dst, ev, &part.Key, at)
+}
+
+// AppendOfChunk is Event.AppendChunkID.
+func (ids *IDs) AppendOfChunk(dst []byte, ev *Event) []byte {
 	part, at := ev.whichPart()
 	switch {
 	case part == nil:
 		return dst
 	case part.Chunk == [16]byte{}:
-		return ev.appendID(dst, &part.Key, at)
+		return ids.append(dst, ev, &part.Key, at)
 	}
-	return ev.appendID(dst, &part.Chunk, at)
+	return ids.append(dst, ev, &part.Chunk, at)
 }
 
-func (ev *Event) appendID(dst []byte, key *[16]byte, at int) []byte {
-	dst = base64.RawURLEncoding.AppendEncode(dst, key[:])
-	dst = append(dst, '-')
+func (ids *IDs) append(dst []byte, ev *Event, key *[16]byte, at int) []byte {
+	if last := len(ids.text) - 1; ids.key != *key || ids.text[last] == 0 {
+		ids.key, ids.text[last] = *key, '-'
+		base64.RawURLEncoding.Encode(ids.text[:], key[:])
+	}
+	dst = append(dst, ids.text[:]...)
 	dst = strconv.AppendInt(dst, int64(at), 10)
 	if ev.Joined != 0 {
 		dst = strconv.AppendUint(append(dst, '-'), ev.Joined, 16)

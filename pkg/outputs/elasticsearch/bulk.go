@@ -73,6 +73,8 @@ type bulk struct {
 	prefix []byte
 	// id is the last one of the template's.
 	id []byte
+	// own makes ids where there is no template.
+	own event.IDs
 }
 
 // none stands for no target.
@@ -120,7 +122,10 @@ func (b *bulk) reset(events, size int, typed bool) {
 	clear(b.targets)
 	clear(b.number)
 	b.targets, b.aside, b.held, b.only = b.targets[:0], b.aside[:0], b.held[:0], none
-	b.text = slices.Grow(b.text, size)
+	if cap(b.text) < size {
+		// An eighth more than this batch has, so that one that has a little more finds room.
+		b.text = make([]byte, 0, size+size/8)
+	}
 	b.lines = slices.Grow(b.lines, events)
 }
 
@@ -264,9 +269,9 @@ func (b *bulk) appendID(ev *event.Event) bool {
 	b.text = append(append(b.text, name...), '"')
 	n := len(b.text)
 	if b.format.id == idChunk {
-		b.text = ev.AppendChunkID(b.text)
+		b.text = b.own.AppendOfChunk(b.text, ev)
 	} else {
-		b.text = ev.AppendID(b.text)
+		b.text = b.own.Append(b.text, ev)
 	}
 	if len(b.text) == n {
 		// It has none.
