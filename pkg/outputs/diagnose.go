@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"slices"
 	"strings"
 	"syscall"
@@ -43,6 +44,24 @@ func DiagnoseAt(to string, err error) string {
 		text += "; does it want https://?"
 	}
 	return text
+}
+
+// WantsTLS reports whether an answer of HTTP is that of a server with TLS to a request without.
+func WantsTLS(status int, body []byte) bool {
+	if status != http.StatusBadRequest {
+		return false
+	}
+	text := strings.ToLower(string(body))
+	for _, words := range []string{
+		"http request to an https server",       // Go
+		"plain http request was sent to https",  // nginx
+		"speaking plain http to an ssl-enabled", // Apache
+	} {
+		if strings.Contains(text, words) {
+			return true
+		}
+	}
+	return false
 }
 
 // proxyError is an error on the way to a proxy, or of its own.
@@ -117,8 +136,11 @@ func diagnoseTLS(err error) string {
 	switch text := err.Error(); {
 	case errors.As(err, &header):
 		return "it does not speak TLS there: is it plain, with http:// in place of https://, or is the port another's?"
-	case strings.Contains(text, "malformed HTTP"):
+	case strings.Contains(text, "malformed HTTP"), strings.Contains(text, "readLoopPeekFailLocked"):
+		// The second is net/http's way to say that something came before it had asked.
 		return "it does not speak plain HTTP there: is it https://, or is the port another's?"
+	case strings.Contains(text, "TLS handshake timeout"):
+		return "it took the connection and does not answer TLS: does it speak TLS there, or is the port another's?"
 	case strings.Contains(text, "certificate required") || strings.Contains(text, "bad certificate") ||
 		strings.Contains(text, "unknown certificate authority"):
 		return "it does not take this client's certificate, or wants one: set tls.cert_file and tls.key_file to one " +
@@ -155,7 +177,9 @@ func diagnoseTCP(err error) string {
 		return fmt.Sprintf("no connection to%s in time: check the address, firewalls and network policies", orIt(where))
 	case errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout():
 		return "no answer in time"
-	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed),
+		strings.Contains(err.Error(), "server closed idle connection"):
+		// The last two are net/http's, where it is done with a connection while it still writes to it.
 		return "it closed the connection without a whole answer; does it want https://?"
 	}
 	return ""

@@ -39,6 +39,13 @@ func TestDiagnose(t *testing.T) {
 		{context.DeadlineExceeded, "no answer in time"},
 		{&net.OpError{Op: "read", Err: syscall.ECONNRESET}, "the connection was reset"},
 		{io.ErrUnexpectedEOF, "it closed the connection"},
+		{errors.New("http: server closed idle connection"), "it closed the connection without a whole answer"},
+		{
+			&net.OpError{Op: "write", Net: "tcp", Addr: address, Err: net.ErrClosed},
+			"it closed the connection without a whole answer",
+		},
+		{errors.New("readLoopPeekFailLocked: %!w(<nil>)"), "it does not speak plain HTTP there"},
+		{errors.New("net/http: TLS handshake timeout"), "it took the connection and does not answer TLS"},
 		{
 			x509.UnknownAuthorityError{Cert: cert},
 			`its certificate is signed by "CN=es-ca", which is not trusted: set tls.ca_file`,

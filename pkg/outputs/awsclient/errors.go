@@ -191,11 +191,17 @@ func describe(err error) string {
 	}
 	var send *smithyhttp.RequestSendError
 	if errors.As(err, &send) {
+		text := outputs.Diagnose(send.Err)
 		var at *url.Error
 		if errors.As(send.Err, &at) {
-			return oneLine(outputs.DiagnoseAt(at.URL, at.Err))
+			text = outputs.DiagnoseAt(at.URL, at.Err)
 		}
-		return oneLine(outputs.Diagnose(send.Err))
+		// These outputs have no tls: authorities are the SDK's to find, and a certificate's name is that of the endpoint.
+		return oneLine(strings.NewReplacer(
+			"set tls.ca_file to that authority's certificate",
+			"set AWS_CA_BUNDLE in the environment to a file with that authority's certificate",
+			"set tls.server_name to one of them, or use it as the address", "write endpoint with one of them",
+		).Replace(text))
 	}
 	var op *smithy.OperationError
 	if errors.As(err, &op) {

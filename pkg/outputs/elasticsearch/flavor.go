@@ -139,6 +139,11 @@ func (c *client) identify(ctx context.Context, h *host) (identity, error) {
 			"%s: its version is not known, because the user lacks the cluster privilege monitor: it is taken for %s",
 			h.address, id.server.flavor,
 		)
+	case code == http.StatusProxyAuthRequired:
+		return identity{}, &answerError{fmt.Sprintf("a proxy on the way answered %s: give it its login, as proxy: "+
+			"http://user:password@host", status(code))}
+	case outputs.WantsTLS(code, body):
+		return identity{}, &answerError{"it speaks TLS: write the host with https"}
 	case code >= 500 && code != http.StatusNotImplemented:
 		return identity{}, &answerError{fmt.Sprintf("it answered GET / with %s: %s", status(code), words(body))}
 	default:

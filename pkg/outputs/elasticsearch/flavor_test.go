@@ -214,6 +214,16 @@ func TestConnect(t *testing.T) {
 	}
 	gone := "http://" + closed.Addr().String()
 	_ = closed.Close()
+	answering := func(status int, text string) *httptest.Server {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, text, status)
+		}))
+		t.Cleanup(s.Close)
+		return s
+	}
+	// As what stands before a server with TLS says it, and a proxy.
+	wantsTLS := answering(http.StatusBadRequest, "Client sent an HTTP request to an HTTPS server.")
+	wantsLogin := answering(http.StatusProxyAuthRequired, "")
 	for _, tc := range []struct {
 		name  string
 		hosts []string
@@ -247,6 +257,8 @@ func TestConnect(t *testing.T) {
 			trusting, "",
 			"does not speak TLS",
 		},
+		{"http to https", []string{wantsTLS.URL}, nil, "", "it speaks TLS: write the host with https"},
+		{"a proxy's login", []string{wantsLogin.URL}, nil, "", "give it its login, as proxy: http://user:password@host"},
 		{"refused", []string{gone}, nil, "", "was refused"},
 		{"no such name", []string{"http://es-http.nowhere.invalid:9200"}, nil, "", "es-http.nowhere.invalid"},
 		{

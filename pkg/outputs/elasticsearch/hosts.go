@@ -60,7 +60,7 @@ type hostError struct {
 	err     error
 }
 
-func (e *hostError) Error() string { return e.address + ": " + outputs.Diagnose(e.err) }
+func (e *hostError) Error() string { return e.address + ": " + outputs.DiagnoseAt(e.address, e.err) }
 func (e *hostError) Unwrap() error { return e.err }
 
 // parseHost reads the URL of a host.

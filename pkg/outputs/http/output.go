@@ -266,13 +266,21 @@ func (o *Output) Connect(ctx context.Context, clusters []string) (string, error)
 			return "", fmt.Errorf("%s: it speaks TLS: write url with https", o.to.base)
 		}
 	}
-	switch answer.Status {
-	case http.StatusUnauthorized, http.StatusProxyAuthRequired:
-		return "", fmt.Errorf("%s: HEAD answered %s: check the login", url[:n], answer.Text())
-	case http.StatusForbidden:
-		return "", fmt.Errorf("%s: HEAD answered %s%w", url[:n], answer.Text(), outputs.ErrDenied)
+	page := answer.Page()
+	if answer.Status != http.StatusInternalServerError && answer.Status != http.StatusNotImplemented {
+		// Of these, and of pages, it can't be told whether it is HEAD that is not known.
+		answer.Kind = ""
+		if err := httpclient.Explain("HEAD "+string(url[:n]), &answer); err != nil {
+			return "", err
+		}
 	}
 	found := fmt.Sprintf("%s answers HEAD with %s; whether it takes events can't be asked", url[:n], answer.Text())
+	switch {
+	case answer.Status == http.StatusNotFound || answer.Status == http.StatusGone:
+		found += "; is the URL's path right? Some servers answer so to HEAD alone"
+	case answer.Status/100 == 2 && page:
+		found += ", with a page for people; events answered so would not count as delivered"
+	}
 	if o.notice != "" {
 		found += "; note: " + o.notice
 	}

@@ -41,6 +41,9 @@ const (
 	maxRetryAfter = 365 * 24 * time.Hour
 )
 
+// errTimeout ends a request that took longer than the time-out.
+var errTimeout = errors.New("the timeout has passed")
+
 // Options is what a Client needs besides its settings.
 type Options struct {
 	// TLS returns the settings for a connection to host, for each anew. nil: Go's defaults, with TLS 1.2 at least.
@@ -126,12 +129,14 @@ type Answer struct {
 	// Body is at most its beginning, without secrets.
 	Body       []byte
 	RetryAfter time.Duration
+	// Location is where a redirect leads to, without what stands behind a ?.
+	Location string
 }
 
 // Do makes a request, once, within the time-out. An error is a *outputs.SendError: there was no whole answer. sent
 // reports whether the server may have it.
 func (c *Client) Do(ctx context.Context, r Request) (answer Answer, sent bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, c.o.Timeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, c.o.Timeout, errTimeout)
 	defer cancel()
 	body, encoding := r.Body, ""
 	if !r.Plain {
@@ -175,12 +180,13 @@ func (c *Client) Do(ctx context.Context, r Request) (answer Answer, sent bool, e
 	// Then the connection can be used again.
 	_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, maxAnswer))
 	kind, _, _ := strings.Cut(res.Header.Get("Content-Type"), ";")
+	location, _, _ := strings.Cut(res.Header.Get("Location"), "?")
 	if res.StatusCode == http.StatusUnauthorized {
 		c.forget()
 	}
 	return Answer{
 		Status: res.StatusCode, Kind: strings.TrimSpace(strings.ToLower(kind)), Body: text,
-		RetryAfter: retryAfter(res.Header.Get("Retry-After"), c.o.Now),
+		RetryAfter: retryAfter(res.Header.Get("Retry-After"), c.o.Now), Location: location,
 	}, true, nil
 }
 
@@ -295,19 +301,17 @@ func (c *Client) network(ctx context.Context, to string, err error) error {
 		return se
 	}
 	err = bare(err)
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return &outputs.SendError{
-			Reason: outputs.ReasonNetwork,
-			Err:    fmt.Errorf("no whole answer within the timeout of %s: %w", c.o.Timeout, err),
-		}
+	switch {
+	case errors.Is(context.Cause(ctx), errTimeout):
+		err = fmt.Errorf("no whole answer within the timeout of %s", c.o.Timeout)
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		err = errors.New("it took the connection, and gave no whole answer in time: is the port another's, or the server busy?")
+	case ctx.Err() != nil:
+		err = fmt.Errorf("the request was ended: %w", ctx.Err())
+	default:
+		err = errors.New(outputs.DiagnoseAt(to, err))
 	}
-	if ctx.Err() != nil {
-		return &outputs.SendError{
-			Reason: outputs.ReasonNetwork,
-			Err:    fmt.Errorf("the request was ended: %w", ctx.Err()),
-		}
-	}
-	return &outputs.SendError{Reason: outputs.ReasonNetwork, Err: errors.New(outputs.DiagnoseAt(to, err))}
+	return &outputs.SendError{Reason: outputs.ReasonNetwork, Err: err}
 }
 
 // bare takes the URL off an error, which may hold a secret.
@@ -344,10 +348,16 @@ func local(to string) bool {
 
 // Quote returns what an answer says, marked as outputs.Words.
 func (a *Answer) Quote() string {
-	if len(bytes.TrimSpace(a.Body)) == 0 {
+	said := bytes.TrimSpace(a.Body)
+	if len(said) == 0 {
 		return "(an empty answer)"
 	}
-	return outputs.Words(strconv.Quote(string(a.Body[:min(len(a.Body), maxQuote)])), "words of its own")
+	text := string(said[:min(len(said), maxQuote)])
+	if strings.Contains(text, `"`) && strconv.CanBackquote(text) {
+		// As JSON is, which would be full of backslashes.
+		return outputs.Words("`"+text+"`", "words of its own")
+	}
+	return outputs.Words(strconv.Quote(text), "words of its own")
 }
 
 // Text returns the status with its meaning.

@@ -173,8 +173,15 @@ func TestDo_Slow(t *testing.T) {
 			if se.Reason != outputs.ReasonNetwork || !strings.Contains(se.Error(), "within the timeout of 50ms") {
 				t.Errorf("sent %v, %v", sent, se)
 			}
+			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			c = newClient(t, Config{}, time.Minute)
+			_, _, err = c.Do(ctx, Request{Method: http.MethodPost, URL: to, Body: []byte("x")})
+			cancel()
+			if se := failed(t, err); !strings.Contains(se.Error(), "gave no whole answer in time") {
+				t.Errorf("a caller without time: %v", se)
+			}
 
-			ctx, cancel := context.WithCancel(t.Context())
+			ctx, cancel = context.WithCancel(t.Context())
 			c = newClient(t, Config{}, time.Minute)
 			for len(reached) > 0 {
 				<-reached

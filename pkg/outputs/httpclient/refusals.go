@@ -3,7 +3,6 @@ package httpclient
 import (
 	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
@@ -80,19 +79,4 @@ func Refused(table outputs.Refusals, what, host string, a *Answer) *outputs.Send
 func (a *Answer) Page() bool { return a.Kind == "text/html" }
 
 // WantsTLS reports whether an answer is that of a server with TLS to a request without.
-func (a *Answer) WantsTLS() bool {
-	if a.Status != http.StatusBadRequest {
-		return false
-	}
-	text := strings.ToLower(string(a.Body))
-	for _, words := range []string{
-		"http request to an https server",       // Go
-		"plain http request was sent to https",  // nginx
-		"speaking plain http to an ssl-enabled", // Apache
-	} {
-		if strings.Contains(text, words) {
-			return true
-		}
-	}
-	return false
-}
+func (a *Answer) WantsTLS() bool { return outputs.WantsTLS(a.Status, a.Body) }

@@ -259,26 +259,23 @@ func (o *Output) Connect(ctx context.Context, clusters []string) (string, error)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", o.cfg.URL, outputs.AsSendError(err).Err)
 	}
-	switch {
-	case answer.WantsTLS():
-		return "", fmt.Errorf("%s: it speaks TLS: write url with https", o.cfg.URL)
-	case answer.Status == http.StatusUnauthorized && strings.Contains(string(answer.Body), "no org id"):
+	if answer.Status == http.StatusUnauthorized && strings.Contains(string(answer.Body), "no org id") {
 		return "", fmt.Errorf("%s: it wants a tenant: set tenant", o.cfg.URL)
-	case answer.Status == http.StatusUnauthorized:
-		return "", fmt.Errorf("%s: it answered %s: check the login", o.cfg.URL, answer.Text())
-	case answer.Status == http.StatusForbidden:
-		return "", fmt.Errorf(
-			"%s: it answered %s: the login may not push%w",
-			o.cfg.URL,
-			answer.Text(),
-			outputs.ErrDenied,
-		)
-	case answer.Status == http.StatusNotFound || answer.Page() || answer.Status/100 == 3:
-		return "", fmt.Errorf("%s: it answered %s to %s: is it Loki's URL?", o.cfg.URL, answer.Text(), pushPath)
-	case answer.Status >= http.StatusInternalServerError:
-		return "", fmt.Errorf("%s: it answered %s: %s", o.cfg.URL, answer.Text(), answer.Quote())
+	}
+	if err := httpclient.Explain(o.cfg.URL, &answer); err != nil {
+		return "", err
 	}
 	found := "Loki at " + o.cfg.URL + " takes pushes"
+	switch answer.Status {
+	case http.StatusUnprocessableEntity:
+		// It is what Loki from 3.0 on says to a request without lines.
+	case http.StatusBadRequest:
+		found = fmt.Sprintf("%s answers %s to a push without lines: %s", o.cfg.URL, answer.Text(), answer.Quote())
+	default:
+		if answer.Status/100 != 2 {
+			return "", fmt.Errorf("%s: it answered %s to %s: is it Loki's URL?", o.cfg.URL, answer.Text(), pushPath)
+		}
+	}
 	if o.notice != "" {
 		found += "; note: " + o.notice
 	}

@@ -293,8 +293,9 @@ func TestConnect(t *testing.T) {
 			w.Header().Set("Content-Type", "text/html")
 			w.WriteHeader(http.StatusOK)
 			return true
-		}, "is it the URL", true},
-		{"away", nil, status(503, "no exporter"), "503", true},
+		}, "a proxy's login?", true},
+		{"away", nil, status(503, "no exporter"), "503 Service Unavailable: \"no exporter", true},
+		{"at its limits", nil, status(429, "slow down"), "try again later", true},
 		{"it wants log records", nil, text(400, "text/plain", "empty"), "answers 400", false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -304,7 +305,7 @@ func TestConnect(t *testing.T) {
 			defer o.Close()
 			found, err := o.Connect(t.Context(), []string{"a"})
 			if err != nil {
-				found = err.Error()
+				found = outputs.Whole(err.Error())
 			}
 			if (err != nil) != tc.bad || !strings.Contains(found, tc.want) || strings.Contains(found, "\n") ||
 				strings.Contains(found, secret) {

@@ -322,23 +322,17 @@ func (o *Output) Connect(ctx context.Context, clusters []string) (string, error)
 		}
 		return "", fmt.Errorf("%s: %w", o.where, text)
 	}
-	said := readStatus(&answer)
-	if said = outputs.Words(said, "words of its own"); said == "" {
-		said = answer.Quote()
+	said := answer.Quote()
+	if message := readStatus(&answer); message != "" {
+		answer.Body = []byte(message)
+		said = outputs.Words(message, "words of its own")
 	}
-	switch {
-	case answer.WantsTLS():
-		return "", fmt.Errorf("%s: it speaks TLS: write url with https", o.where)
-	case answer.Status == http.StatusUnauthorized || answer.Status == http.StatusProxyAuthRequired:
-		return "", fmt.Errorf("%s: it answered %s: check the login, or token", o.where, answer.Text())
-	case answer.Status == http.StatusForbidden:
-		return "", fmt.Errorf("%s: it answered %s: %s%w", o.where, answer.Text(), said, outputs.ErrDenied)
-	case answer.Page() || answer.Status/100 != 2 && answer.Status != http.StatusBadRequest &&
-		answer.Status < http.StatusInternalServerError:
-		return "", fmt.Errorf("%s: it answered %s: is it the URL of OTLP over HTTP, with its path?", o.where,
-			answer.Text())
-	case answer.Status >= http.StatusInternalServerError || answer.Status == http.StatusTooManyRequests:
-		return "", fmt.Errorf("%s: it answered %s: %s", o.where, answer.Text(), said)
+	if err := httpclient.Explain(o.where, &answer); err != nil {
+		return "", err
+	}
+	if answer.Status/100 != 2 && answer.Status != http.StatusBadRequest {
+		return "", fmt.Errorf("%s: it answered %s: %s: is it the URL of OTLP over HTTP, with its path?", o.where,
+			answer.Text(), said)
 	}
 	if _, err := readSuccess(&answer); answer.Status/100 == 2 && err != nil {
 		return "", fmt.Errorf("%s: %w: is it the URL of OTLP over HTTP, with its path?", o.where, err)

@@ -179,7 +179,7 @@ func (o *Output) Send(ctx context.Context, b *outputs.Batch) error {
 	r := result{refused: w.unrenderable(b.Events, skip)}
 	for i := range p.targets {
 		if t := &p.targets[i]; t.events > 0 {
-			o.send(ctx, w, t, p, b.Events, about, &r)
+			o.send(ctx, w.body(t, p, b.Events), t, about, &r)
 		}
 	}
 	b.CountAll(o.target)
@@ -203,11 +203,8 @@ type result struct {
 	down bool
 }
 
-// send uploads the object of t, and adds to r.
-func (o *Output) send(
-	ctx context.Context, w *objectBuilder, t *target, p *plan, events []event.Event, about []*doubt, r *result,
-) {
-	body := w.body(t, p, events)
+// send uploads body as the object of t, and adds to r.
+func (o *Output) send(ctx context.Context, body *body, t *target, about []*doubt, r *result) {
 	var err error
 	if !r.down {
 		err = body.render()
@@ -227,7 +224,7 @@ func (o *Output) send(
 		if err == nil {
 			o.numbers.complete(t.prefix, t.hash)
 			r.refused = append(r.refused, body.refused...)
-			o.countDoubles(t, p, about)
+			o.countDoubles(t, body.chain, about)
 			return
 		}
 	}
@@ -241,7 +238,7 @@ func (o *Output) send(
 			r.dominant = se
 		}
 	}
-	for e := t.first; e != none; e = p.next[e] {
+	for e := t.first; e != none; e = body.chain[e] {
 		r.failed = append(r.failed, outputs.Failure{
 			Index: int(e), Reason: se.Reason, Status: se.Status, Detail: se.Err.Error(), Remedy: se.Remedy,
 		})
@@ -249,12 +246,12 @@ func (o *Output) send(
 }
 
 // countDoubles counts the events of t that were sent although another object may hold them.
-func (o *Output) countDoubles(t *target, p *plan, about []*doubt) {
+func (o *Output) countDoubles(t *target, next []int32, about []*doubt) {
 	if about == nil {
 		return
 	}
 	n := uint64(0)
-	for e := t.first; e != none; e = p.next[e] {
+	for e := t.first; e != none; e = next[e] {
 		if about[e] != nil && about[e].key != t.object.key {
 			n++
 		}
@@ -396,8 +393,11 @@ func bucketRegion(err error) string {
 func (o *Output) Connect(ctx context.Context, clusters []string) (found string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
-	_, err = o.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &o.cfg.Bucket, MaxKeys: aws.Int32(1)})
+	list, err := o.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &o.cfg.Bucket, MaxKeys: aws.Int32(1)})
 	switch {
+	case err == nil && list.Name == nil && list.KeyCount == nil && list.MaxKeys == nil:
+		return "", fmt.Errorf("bucket %s: what answers a list of objects is not S3: check endpoint, and what stands "+
+			"before it: a proxy's login?", o.cfg.Bucket)
 	case err == nil:
 		return fmt.Sprintf("bucket %s in %s answers; objects go below %s", o.cfg.Bucket, o.cfg.Region,
 			o.example(clusters)), nil

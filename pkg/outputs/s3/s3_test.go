@@ -259,6 +259,24 @@ func TestConnect(t *testing.T) {
 	}
 }
 
+// What is no S3 is told from it, and one whose certificate is not trusted by what these outputs have to trust it.
+func TestConnect_Else(t *testing.T) {
+	newStore(t)
+	page := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>log in</html>") })
+	portal, private := httptest.NewServer(page), httptest.NewTLSServer(page)
+	defer portal.Close()
+	defer private.Close()
+	for url, want := range map[string]string{
+		portal.URL:  "what answers a list of objects is not S3: check endpoint",
+		private.URL: "set AWS_CA_BUNDLE in the environment",
+	} {
+		_, err := newOutput(t, (&store{url: url}).config(), "").Connect(t.Context(), nil)
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "tls.ca_file") {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+}
+
 // What is in memory follows the size of a part, not that of an object.
 func TestMemory(t *testing.T) {
 	newStore(t)

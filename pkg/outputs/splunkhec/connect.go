@@ -82,18 +82,18 @@ func (o *Output) explain(r *reply) error {
 	answer := r.answer
 	line := o.refusals.Find(answer.Status, r.kind(), "")
 	switch {
-	case answer.WantsTLS():
-		return fmt.Errorf("%s: it speaks TLS: write url with https", o.cfg.URL)
-	case line.Reason == outputs.ReasonAuth:
-		return fmt.Errorf("%s: it answered %s: %s: check token, and that it is enabled in Splunk", o.cfg.URL,
-			answer.Text(), answer.Quote())
-	case !r.coded:
-		return fmt.Errorf("%s: it answered %s: %s: is it the URL of Splunk's HTTP Event Collector?", o.cfg.URL,
-			answer.Text(), answer.Quote())
-	case answer.Status >= http.StatusInternalServerError || line.Reason == outputs.ReasonThrottled:
-		return fmt.Errorf("%s: it answered %s: %s: %s", o.cfg.URL, answer.Text(), answer.Quote(), line.Remedy)
+	case r.coded && line.Reason == outputs.ReasonAuth:
+		return fmt.Errorf("%s: it answered %s: %s: %s", o.cfg.URL, answer.Text(), r.said(), line.Remedy)
+	case r.coded && (answer.Status >= http.StatusInternalServerError || line.Reason == outputs.ReasonThrottled):
+		return fmt.Errorf("%s: it answered %s: %s: %s", o.cfg.URL, answer.Text(), r.said(), line.Remedy)
+	case r.coded:
+		return nil
 	}
-	return nil
+	if err := httpclient.Explain(o.cfg.URL, answer); err != nil {
+		return err
+	}
+	return fmt.Errorf("%s: it answered %s: %s: is it the URL of Splunk's HTTP Event Collector?", o.cfg.URL, answer.Text(),
+		r.said())
 }
 
 // maxProbes bounds how many indexes are asked about.

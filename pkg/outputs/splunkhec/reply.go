@@ -2,6 +2,7 @@ package splunkhec
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -31,6 +32,8 @@ type reply struct {
 	// coded says that it has a code of the collector.
 	coded bool
 	code  int
+	// text is what it says of the code.
+	text string
 	// ack is the number by which to ask for an acknowledgement.
 	ack *int64
 	// bad is the number of the event at which it stopped, from 0.
@@ -44,6 +47,7 @@ func readReply(a *httpclient.Answer) reply {
 	r := reply{answer: a}
 	var body struct {
 		Code *int            `json:"code"`
+		Text string          `json:"text"`
 		Ack  *int64          `json:"ackId"`
 		Bad  *int            `json:"invalid-event-number"`
 		Acks map[string]bool `json:"acks"`
@@ -53,7 +57,7 @@ func readReply(a *httpclient.Answer) reply {
 	}
 	r.ack, r.bad, r.acks = body.Ack, body.Bad, body.Acks
 	if body.Code != nil {
-		r.coded, r.code = true, *body.Code
+		r.coded, r.code, r.text = true, *body.Code, body.Text
 	}
 	return r
 }
@@ -62,6 +66,14 @@ func readReply(a *httpclient.Answer) reply {
 func (r *reply) taken() bool {
 	return r.answer.Status/100 == 2 && r.coded &&
 		slices.Contains([]int{codeSuccess, codeQueueNearly, codeAcksNearly}, r.code)
+}
+
+// said returns the collector's own words.
+func (r *reply) said() string {
+	if r.text == "" {
+		return r.answer.Quote()
+	}
+	return outputs.Words(fmt.Sprintf("%s (code %d)", r.text, r.code), "words of its own")
 }
 
 // kind returns the type of a refusal: its code.
