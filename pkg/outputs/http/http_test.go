@@ -231,7 +231,12 @@ func TestAnswers(t *testing.T) {
 			s := &sink{fault: tc.fault}
 			server := httptest.NewServer(s)
 			defer server.Close()
-			o := newOutput(t, server.URL, tc.change)
+			o := newOutput(t, server.URL, func(c *Config) {
+				c.URL = server.URL + "/in"
+				if tc.change != nil {
+					tc.change(c)
+				}
+			})
 			defer o.Close()
 			err := o.Send(t.Context(), outputtest.Batch(outputtest.Chunk(1, "a", "t", 3, 0, 10)))
 			if tc.reason == "" {
@@ -250,6 +255,17 @@ func TestAnswers(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestOnePath(t *testing.T) {
+	outputtest.OneTarget(t, func(t *testing.T, code int) outputs.Output {
+		t.Helper()
+		server := httptest.NewServer(&sink{fault: func(w http.ResponseWriter, r *http.Request, body []byte) bool {
+			return r.URL.Path == "/in/bad" && status(code)(w, r, body)
+		}})
+		t.Cleanup(server.Close)
+		return newOutput(t, server.URL, nil)
+	})
 }
 
 func TestTableOfRefusals(t *testing.T) {

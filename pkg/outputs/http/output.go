@@ -32,10 +32,12 @@ type Options struct {
 
 // Output is a destination of an HTTP server. It satisfies outputs.Output, Connector, Reporter and Targeter.
 type Output struct {
-	cfg         Config
-	client      *httpclient.Client
-	to          *target
-	headers     []header
+	cfg     Config
+	client  *httpclient.Client
+	to      *target
+	headers []header
+	// varies says that events may go to different paths, or with different headers.
+	varies      bool
 	contentType string
 	refusals    outputs.Refusals
 	done, again []int
@@ -60,6 +62,7 @@ func New(cfg Config, o Options) (*Output, error) {
 	if out.to, err = parseURL(cfg.URL); err != nil {
 		return nil, fmt.Errorf("url: %w", err)
 	}
+	out.varies = !out.to.path.Static() || out.to.query != nil && !out.to.query.Static()
 	if out.contentType == "" {
 		out.contentType = map[string]string{
 			bodyArray: "application/json", bodyOne: "application/json", bodyText: "text/plain; charset=utf-8",
@@ -72,6 +75,7 @@ func New(cfg Config, o Options) (*Output, error) {
 			return nil, fmt.Errorf("event_headers.%s: %w", name, err)
 		}
 		out.headers = append(out.headers, header{http.CanonicalHeaderKey(name), value})
+		out.varies = out.varies || !value.Static()
 	}
 	if out.done, err = parseStatuses(cfg.Statuses.Done); err != nil {
 		return nil, fmt.Errorf("statuses.done: %w", err)
@@ -213,7 +217,16 @@ func (o *Output) post(ctx context.Context, b *outputs.Batch, r *request) *output
 		}
 		return outputs.AsSendError(err)
 	}
-	b.Host = o.to.base
+	se := o.judge(r, &answer)
+	if !o.varies {
+		b.Host = o.to.base
+		return se
+	}
+	return httpclient.OfTarget(se, b, r.target, r.events)
+}
+
+// judge returns what follows from an answer; nil: the events are delivered.
+func (o *Output) judge(r *request, answer *httpclient.Answer) *outputs.SendError {
 	what := fmt.Sprintf("%s %s with %d events", o.cfg.Method, r.target, len(r.events))
 	switch {
 	case means(o.again, answer.Status):
@@ -243,7 +256,7 @@ func (o *Output) post(ctx context.Context, b *outputs.Batch, r *request) *output
 	if answer.Status >= http.StatusInternalServerError {
 		o.duplicates.Add(uint64(len(r.events)))
 	}
-	return httpclient.Refused(o.refusals, what, o.to.base, &answer)
+	return httpclient.Refused(o.refusals, what, o.to.base, answer)
 }
 
 // Connect makes a request with the method HEAD, which delivers nothing: whether events are taken can't be asked.

@@ -42,7 +42,7 @@ func SendParts(parts []Part, refused []outputs.Failure, post func(i int) *output
 				failed = append(failed, failure(n, part.Target, se))
 			}
 		}
-		if !Stops(se) {
+		if !Stops(se) || se.Apart {
 			continue
 		}
 		if alone {
@@ -74,6 +74,30 @@ func SendParts(parts []Part, refused []outputs.Failure, post func(i int) *output
 		}
 	}
 	return whole
+}
+
+// OfTarget has what a server answered to a request of b be about its target alone, where others of the output have other
+// tenants, paths or headers: the worker goes on with these, and what the target takes says nothing of others. se may be
+// nil: it took all; events are those of the request. A refusal that may be about one of them is named so at first only:
+// then they are searched apart from the worker.
+func OfTarget(se *outputs.SendError, b *outputs.Batch, target string, events []int) *outputs.SendError {
+	if se == nil || len(se.Failed) > 0 {
+		b.Host = target
+		return se
+	}
+	se.Host = target
+	if se.Reason == outputs.ReasonAuth && se.Status == http.StatusForbidden {
+		// The login is known, and may not write there.
+		se.Reason = outputs.ReasonTarget
+	}
+	if se.Reason != outputs.ReasonThrottled && se.Reason != outputs.ReasonServer || se.Suspect && b.Again {
+		return se
+	}
+	se.Apart = true
+	for _, n := range events {
+		se.Failed = append(se.Failed, failure(n, target, se))
+	}
+	return se
 }
 
 // Stops reports whether what became of a request keeps others from being tried: they would fare no better.

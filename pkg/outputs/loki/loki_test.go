@@ -268,6 +268,15 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+func TestOneTenant(t *testing.T) {
+	outputtest.OneTarget(t, func(t *testing.T, code int) outputs.Output {
+		t.Helper()
+		return newOutput(t, &made{fault: func(w http.ResponseWriter, r *http.Request) bool {
+			return r.Header.Get(tenantHeader) == "bad" && status(code, "rate limit of user bad exceeded")(w, r)
+		}}, func(c *Config) { c.Tenant = "{cluster}" })
+	})
+}
+
 func TestTableOfRefusals(t *testing.T) {
 	outputtest.HoldRefusals(t, refusals(), []outputtest.Answer{
 		{

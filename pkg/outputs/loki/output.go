@@ -226,18 +226,27 @@ func (o *Output) post(ctx context.Context, b *outputs.Batch, r *request) *output
 		}
 		return outputs.AsSendError(err)
 	}
-	b.Host = o.cfg.URL
+	se := o.judge(r, &answer)
+	if o.tenant.Static() {
+		b.Host = o.cfg.URL
+		return se
+	}
+	// Loki's limits are each tenant's own.
+	return httpclient.OfTarget(se, b, o.target(r.tenant), r.events)
+}
+
+// judge returns what follows from an answer; nil: the lines are there.
+func (o *Output) judge(r *request, answer *httpclient.Answer) *outputs.SendError {
 	if answer.Status/100 == 2 && !answer.Page() {
 		return nil
 	}
 	what := fmt.Sprintf("push of %d lines in %d streams", len(r.events), len(r.streams))
-	se := httpclient.Refused(o.refusals, what, o.cfg.URL, &answer)
+	se := httpclient.Refused(o.refusals, what, o.cfg.URL, answer)
 	if line := o.refusals.Find(answer.Status, "", strings.TrimSpace(string(answer.Body))); line != nil {
 		se.Reason, se.Remedy, se.Suspect = line.Reason, line.Remedy, line.Suspect && answer.RetryAfter == 0
 	}
-	if r.tenant != "" && !o.tenant.Static() &&
-		(se.Reason == outputs.ReasonAuth && answer.Status == http.StatusForbidden) {
-		se.Reason = outputs.ReasonTarget
+	if answer.Status >= http.StatusInternalServerError {
+		o.duplicates.Add(uint64(len(r.events)))
 	}
 	return se
 }

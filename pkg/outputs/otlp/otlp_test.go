@@ -101,6 +101,17 @@ func TestContract(t *testing.T) {
 	}
 }
 
+func TestOneTenant(t *testing.T) {
+	outputtest.OneTarget(t, func(t *testing.T, code int) outputs.Output {
+		t.Helper()
+		s := otlptest.New(otlptest.Options{Token: secret})
+		s.SetFault(func(w http.ResponseWriter, r *http.Request) bool {
+			return r.Header.Get("X-Scope-OrgID") == "bad" && status(code, "no")(w, r)
+		})
+		return newOutput(t, s, nil)
+	})
+}
+
 func TestTableOfRefusals(t *testing.T) {
 	outputtest.HoldRefusals(t, refusals(), []outputtest.Answer{
 		{What: "not now", Status: 503},

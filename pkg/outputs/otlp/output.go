@@ -35,9 +35,11 @@ type Output struct {
 	// to is the URL of log records.
 	to string
 	// where is the same without its query.
-	where    string
-	client   *httpclient.Client
-	headers  []pair
+	where   string
+	client  *httpclient.Client
+	headers []pair
+	// varies says that events may have different headers.
+	varies   bool
 	refusals outputs.Refusals
 	// groupers has *grouper.
 	groupers   sync.Pool
@@ -58,6 +60,7 @@ func New(cfg Config, o Options) (*Output, error) {
 	if out.headers, err = parseHeaders(cfg.EventHeaders); err != nil {
 		return nil, err
 	}
+	out.varies = slices.ContainsFunc(out.headers, func(h pair) bool { return !h.value.Static() })
 	settings, err := pairs("resource", cfg.Resource)
 	if err != nil {
 		return nil, err
@@ -225,12 +228,21 @@ func (o *Output) post(ctx context.Context, b *outputs.Batch, r *request) *output
 		}
 		return outputs.AsSendError(err)
 	}
-	b.Host = o.where
+	se := o.judge(r, &answer)
+	if !o.varies {
+		b.Host = o.where
+		return se
+	}
+	return httpclient.OfTarget(se, b, r.target, r.events)
+}
+
+// judge returns what follows from an answer; nil: all log records are taken.
+func (o *Output) judge(r *request, answer *httpclient.Answer) *outputs.SendError {
 	what := fmt.Sprintf("%d log records", len(r.events))
 	if answer.Status/100 != 2 || answer.Page() {
-		return o.refused(what, &answer)
+		return o.refused(what, r, answer)
 	}
-	verdict, err := readSuccess(&answer)
+	verdict, err := readSuccess(answer)
 	switch {
 	case err != nil:
 		o.duplicates.Add(uint64(len(r.events)))
@@ -243,7 +255,7 @@ func (o *Output) post(ctx context.Context, b *outputs.Batch, r *request) *output
 		o.warn(verdict.message)
 		return nil
 	default:
-		return o.partly(what, r, &answer, verdict)
+		return o.partly(what, r, answer, verdict)
 	}
 }
 
@@ -256,15 +268,13 @@ func (o *Output) warn(message string) {
 }
 
 // refused returns what follows from an answer that takes nothing.
-func (o *Output) refused(what string, answer *httpclient.Answer) *outputs.SendError {
+func (o *Output) refused(what string, r *request, answer *httpclient.Answer) *outputs.SendError {
 	se := httpclient.Refused(o.refusals, what, o.where, answer)
 	if message := readStatus(answer); message != "" {
 		se.Err = fmt.Errorf("%s: it answered %s: %s", what, answer.Text(), outputs.Words(message, "words of its own"))
 	}
-	varying := slices.ContainsFunc(o.headers, func(h pair) bool { return !h.value.Static() })
-	if varying && se.Reason == outputs.ReasonAuth && answer.Status == http.StatusForbidden {
-		// It is about whom the headers name.
-		se.Reason = outputs.ReasonTarget
+	if answer.Status >= http.StatusInternalServerError {
+		o.duplicates.Add(uint64(len(r.events)))
 	}
 	return se
 }
