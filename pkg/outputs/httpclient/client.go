@@ -305,7 +305,7 @@ func (c *Client) network(ctx context.Context, to string, err error) error {
 	case errors.Is(context.Cause(ctx), errTimeout):
 		err = fmt.Errorf("no whole answer within the timeout of %s", c.o.Timeout)
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		err = errors.New("it took the connection, and gave no whole answer in time: is the port another's, or the server busy?")
+		err = errors.New("no whole answer in time: is the server busy, or the port another's?")
 	case ctx.Err() != nil:
 		err = fmt.Errorf("the request was ended: %w", ctx.Err())
 	default:

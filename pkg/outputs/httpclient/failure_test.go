@@ -177,7 +177,7 @@ func TestDo_Slow(t *testing.T) {
 			c = newClient(t, Config{}, time.Minute)
 			_, _, err = c.Do(ctx, Request{Method: http.MethodPost, URL: to, Body: []byte("x")})
 			cancel()
-			if se := failed(t, err); !strings.Contains(se.Error(), "gave no whole answer in time") {
+			if se := failed(t, err); !strings.Contains(se.Error(), "no whole answer in time") {
 				t.Errorf("a caller without time: %v", se)
 			}
 

@@ -1,6 +1,7 @@
 package loki
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
@@ -37,6 +38,8 @@ type made struct {
 	mu      sync.Mutex
 	fault   func(w http.ResponseWriter, r *http.Request) bool
 	poison  string // lines with it are refused, as for their time
+	refusal string // is said of such lines
+	status  int    // with which it is said; 0: 400
 	maxLine int
 	lines   []line
 	seen    map[string]bool
@@ -82,11 +85,8 @@ func (m *made) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if refused > 0 {
-		http.Error(
-			w,
-			fmt.Sprintf("entry for stream has timestamp too old, total ignored: %d out of %d", refused, len(lines)),
-			http.StatusBadRequest,
-		)
+		text := fmt.Sprintf("entries are too old, total ignored: %d out of %d", refused, len(lines))
+		http.Error(w, cmp.Or(m.refusal, text), cmp.Or(m.status, http.StatusBadRequest))
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -284,6 +284,11 @@ func TestTableOfRefusals(t *testing.T) {
 			Status: 500,
 			Words:  "rpc error: code = ResourceExhausted desc = grpc: received",
 		},
+		{What: "a line that is too old, too new or out of order", Status: 400, Kind: tooOld},
+		{What: "a line, a label's value or metadata that is too long", Status: 400, Kind: lineTooLong},
+		{What: "structured metadata is not allowed", Status: 400, Kind: metadataOff},
+		{What: "a stream at its limit, or one too many", Status: 429, Kind: streamLimit},
+		{What: "ingestion is blocked", Status: 260, Kind: blocked},
 		{What: "a redirect", Status: 302},
 		{What: "no valid login", Status: 401},
 		{What: "no right", Status: 403},

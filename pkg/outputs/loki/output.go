@@ -5,6 +5,7 @@ import (
 	stdtls "crypto/tls"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -33,8 +34,9 @@ type Options struct {
 
 // Output is a destination of Loki. It satisfies outputs.Output, Connector, Reporter and Targeter.
 type Output struct {
-	cfg      Config
-	push     string
+	cfg Config
+	// url is that of pushes.
+	url      string
 	client   *httpclient.Client
 	streams  *streams
 	metadata []pair
@@ -53,7 +55,7 @@ func New(cfg Config, o Options) (*Output, error) {
 	cfg.Common = cfg.Settings()
 	out := &Output{cfg: cfg, refusals: refusals()}
 	var err error
-	if out.push, err = address(cfg.URL); err != nil {
+	if out.url, err = address(cfg.URL); err != nil {
 		return nil, fmt.Errorf("url: %w", err)
 	}
 	out.streams, err = newStreams(cfg.Labels, outputs.NewNameLimit(outputs.NameLimitOptions{
@@ -103,6 +105,31 @@ func refusals() outputs.Refusals {
 			Words:  "rpc error: code = ResourceExhausted", Reason: outputs.ReasonTooLarge,
 			Remedy: "raise grpc_server_max_recv_msg_size, or lower batch.max_bytes",
 		},
+		{
+			What:   "a line that is too old, too new or out of order",
+			Kinds:  []string{tooOld, tooNew, outOfOrder, tooFarBehind},
+			Reason: outputs.ReasonRejected,
+			Remedy: "raise reject_old_samples_max_age, creation_grace_period or max_chunk_age in Loki, or drop such " +
+				"events by a filter",
+		},
+		{
+			What: "a line, a label's value or metadata that is too long", Reason: outputs.ReasonRejected,
+			Kinds:  []string{lineTooLong, labelTooLong, metadataLarge, metadataMany},
+			Remedy: "raise the limit that the reason names in Loki's limits_config, or shorten it by a filter",
+		},
+		{
+			What: "structured metadata is not allowed", Kinds: []string{metadataOff}, Reason: outputs.ReasonTarget,
+			Remedy: "set allow_structured_metadata in Loki's limits_config, or remove structured_metadata here",
+		},
+		{
+			What: "a stream at its limit, or one too many", Kinds: []string{streamLimit, streamRate},
+			Reason: outputs.ReasonThrottled,
+			Remedy: "labels of fewer values, or larger limits of streams in Loki's limits_config",
+		},
+		{
+			What: "ingestion is blocked", Kinds: []string{blocked}, Reason: outputs.ReasonTarget,
+			Remedy: "see block_ingestion_until in Loki's limits_config",
+		},
 	}, httpclient.Refusals()...)
 }
 
@@ -124,7 +151,10 @@ func (o *Output) Send(ctx context.Context, b *outputs.Batch) error {
 	for i, r := range requests {
 		parts[i] = httpclient.Part{Target: o.target(r.tenant), Events: r.events}
 	}
-	return httpclient.SendParts(parts, refused, func(i int) *outputs.SendError { return o.post(ctx, b, requests[i]) })
+	left := maxPushes
+	return httpclient.SendParts(parts, refused, func(i int) *outputs.SendError {
+		return o.push(ctx, b, requests[i], &left)
+	})
 }
 
 // render makes the requests. Events that can't be sent are returned.
@@ -176,7 +206,7 @@ func (o *Output) render(b *outputs.Batch) (requests []*request, refused []output
 				r.streams = append(r.streams, s)
 			}
 		}
-		e := entry{ns: timeOf(ev), line: slab[from:len(slab):len(slab)]}
+		e := entry{event: i, ns: timeOf(ev), line: slab[from:len(slab):len(slab)]}
 		if len(o.metadata) > 0 {
 			e.metadata = appendMetadata(nil, o.metadata, ev)
 		}
@@ -210,45 +240,46 @@ func (o *Output) target(tenant string) string {
 	return "tenant " + tenant
 }
 
-// post makes a request. It returns nil where the lines are there.
-func (o *Output) post(ctx context.Context, b *outputs.Batch, r *request) *outputs.SendError {
+// post makes a request. It returns nil where the lines are there, else also Loki's name of why not, "" for what is not
+// known.
+func (o *Output) post(ctx context.Context, b *outputs.Batch, r *request) (se *outputs.SendError, kind string) {
 	header := http.Header{}
 	if r.tenant != "" {
 		header[tenantHeader] = []string{r.tenant}
 	}
 	answer, sent, err := o.client.Do(ctx, httpclient.Request{
-		Method: http.MethodPost, URL: o.push, ContentType: "application/x-protobuf", Header: header, Plain: true,
+		Method: http.MethodPost, URL: o.url, ContentType: "application/x-protobuf", Header: header, Plain: true,
 		Body: s2.EncodeSnappy(nil, appendRequest(make([]byte, 0, b.Bytes*2), r.streams)),
 	})
 	if err != nil {
 		if sent {
 			o.duplicates.Add(uint64(len(r.events)))
 		}
-		return outputs.AsSendError(err)
+		return outputs.AsSendError(err), ""
 	}
-	se := o.judge(r, &answer)
 	if o.tenant.Static() {
 		b.Host = o.cfg.URL
-		return se
 	}
-	// Loki's limits are each tenant's own.
-	return httpclient.OfTarget(se, b, o.target(r.tenant), r.events)
+	return o.judge(r, &answer)
 }
 
-// judge returns what follows from an answer; nil: the lines are there.
-func (o *Output) judge(r *request, answer *httpclient.Answer) *outputs.SendError {
-	if answer.Status/100 == 2 && !answer.Page() {
-		return nil
+// judge returns what follows from an answer; nil: the lines are there. Loki answers 204, and others 200 or 202; but 260
+// where it takes nothing because ingestion is blocked.
+func (o *Output) judge(r *request, answer *httpclient.Answer) (se *outputs.SendError, kind string) {
+	taken := []int{http.StatusOK, http.StatusAccepted, http.StatusNoContent}
+	if slices.Contains(taken, answer.Status) && !answer.Page() {
+		return nil, ""
 	}
+	kind = kindOf(string(answer.Body))
 	what := fmt.Sprintf("push of %d lines in %d streams", len(r.events), len(r.streams))
-	se := httpclient.Refused(o.refusals, what, o.cfg.URL, answer)
-	if line := o.refusals.Find(answer.Status, "", strings.TrimSpace(string(answer.Body))); line != nil {
+	se = httpclient.Refused(o.refusals, what, o.cfg.URL, answer)
+	if line := o.refusals.Find(answer.Status, kind, strings.TrimSpace(string(answer.Body))); line != nil {
 		se.Reason, se.Remedy, se.Suspect = line.Reason, line.Remedy, line.Suspect && answer.RetryAfter == 0
 	}
 	if answer.Status >= http.StatusInternalServerError {
 		o.duplicates.Add(uint64(len(r.events)))
 	}
-	return se
+	return se, kind
 }
 
 // Connect asks Loki whether it is ready, and pushes a request without lines, which shows whether the login may push.
@@ -262,7 +293,7 @@ func (o *Output) Connect(ctx context.Context, clusters []string) (string, error)
 		header[tenantHeader] = []string{string(tenant)}
 	}
 	answer, _, err := o.client.Do(ctx, httpclient.Request{
-		Method: http.MethodPost, URL: o.push, ContentType: "application/x-protobuf", Header: header, Plain: true,
+		Method: http.MethodPost, URL: o.url, ContentType: "application/x-protobuf", Header: header, Plain: true,
 		Body: s2.EncodeSnappy(nil, nil),
 	})
 	if err != nil {

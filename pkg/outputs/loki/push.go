@@ -30,6 +30,8 @@ type stream struct {
 
 // entry is a line.
 type entry struct {
+	// event is its index in the batch.
+	event int
 	// ns is nanoseconds since 1970.
 	ns int64
 	// line is not empty.

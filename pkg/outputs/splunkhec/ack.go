@@ -143,6 +143,7 @@ func (d *delivery) await(ctx context.Context) {
 		}
 		answer, err := d.o.askFor(bounded, d.ch, d.ids())
 		switch {
+		case bounded.Err() != nil:
 		case err != nil:
 			last = err
 		case d.gone(&answer):
@@ -172,7 +173,7 @@ func (d *delivery) await(ctx context.Context) {
 	}
 	err := fmt.Errorf("no indexer has acknowledged them within ack_timeout (%s)", d.o.cfg.AckTimeout)
 	if last != nil {
-		err = errors.Join(err, last)
+		err = fmt.Errorf("%w: %w", err, last)
 	}
 	d.giveUp(&outputs.SendError{
 		Reason: outputs.ReasonServer, Host: d.o.cfg.URL, Err: err,
