@@ -56,7 +56,7 @@ func refusals() outputs.Refusals {
 		{
 			What: "the login", Reason: outputs.ReasonAuth,
 			Kinds:  kindsOf(kerr.SaslAuthenticationFailed, kerr.IllegalSaslState, kerr.UnsupportedSaslMechanism),
-			Remedy: "check sasl",
+			Remedy: "check sasl: mechanism, username and password, and that the port is that of a listener with SASL",
 		},
 		{
 			What: "no right in the cluster", Reason: outputs.ReasonAuth,

@@ -239,7 +239,8 @@ func (o *Output) post(ctx context.Context, b *outputs.Batch, r *request) *output
 // judge returns what follows from an answer; nil: all log records are taken.
 func (o *Output) judge(r *request, answer *httpclient.Answer) *outputs.SendError {
 	what := fmt.Sprintf("%d log records", len(r.events))
-	if answer.Status/100 != 2 || answer.Page() {
+	// 260 is what Loki answers where it takes nothing.
+	if !slices.Contains([]int{http.StatusOK, http.StatusAccepted, http.StatusNoContent}, answer.Status) || answer.Page() {
 		return o.refused(what, r, answer)
 	}
 	verdict, err := readSuccess(answer)
