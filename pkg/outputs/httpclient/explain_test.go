@@ -20,43 +20,52 @@ func TestExplain(t *testing.T) {
 		{"another request's fault", Answer{Status: 400, Body: []byte("empty")}, ""},
 		{"another path", Answer{Status: 404}, ""},
 		{
-			"TLS there", Answer{Status: 400, Body: []byte("Client sent an HTTP request to an HTTPS server.\n")},
+			"TLS there",
+			Answer{Status: 400, Body: []byte("Client sent an HTTP request to an HTTPS server.\n")},
 			"logs:80: it speaks TLS: write url with https",
 		},
 		{
-			"wrong token", Answer{Status: 401, Body: []byte(`{"error":"no"}`)},
-			"logs:80: it answered 401 Unauthorized: `{\"error\":\"no\"}`: check the login, or token, and that it has not " +
-				"expired",
+			"wrong token",
+			Answer{Status: 401, Body: []byte(`{"error":"no"}`)},
+			"logs:80: it answered 401 Unauthorized: `{\"error\":\"no\"}`: check the login, or token, and " +
+				"that it has not expired",
 		},
 		{
-			"no right, and no words", Answer{Status: 403},
+			"no right, and no words",
+			Answer{Status: 403},
 			"logs:80: it answered 403 Forbidden: give the login the right to write there",
 		},
 		{
-			"a proxy's login", Answer{Status: 407},
+			"a proxy's login",
+			Answer{Status: 407},
 			"logs:80: a proxy on the way answered 407 Proxy Authentication Required: give it its login, as proxy: " +
 				"http://user:password@host",
 		},
 		{
-			"a redirect", Answer{Status: 301, Location: "https://logs/"},
+			"a redirect",
+			Answer{Status: 301, Location: "https://logs/"},
 			"logs:80: it answered 301 Moved Permanently, which leads to https://logs/: no redirect is followed: write " +
 				"the URL that it leads to",
 		},
 		{
-			"a redirect to nowhere", Answer{Status: 302},
+			"a redirect to nowhere",
+			Answer{Status: 302},
 			"logs:80: it answered 302 Found: no redirect is followed: write the URL that it leads to",
 		},
 		{
-			"at its limits", Answer{Status: 429, Body: []byte("slow down\n")},
+			"at its limits",
+			Answer{Status: 429, Body: []byte("slow down\n")},
 			`logs:80: it answered 429 Too Many Requests: "slow down": try again later, or get a larger quota there`,
 		},
 		{
-			"away", Answer{Status: 503, Kind: "text/html", Body: []byte(page)},
+			"away",
+			Answer{Status: 503, Kind: "text/html", Body: []byte(page)},
 			"logs:80: it answered 503 Service Unavailable with a page for people: look at the server and at proxies on " +
 				"the way",
 		},
 		{
-			"a portal", Answer{Status: 200, Kind: "text/html", Body: []byte(page)},
+			"a portal",
+			Answer{Status: 200, Kind: "text/html", Body: []byte(page)},
 			"logs:80: it answered 200 OK with a page for people: check the URL, and what stands before the server: a " +
 				"proxy's login?",
 		},

@@ -33,8 +33,8 @@ func (o *Output) Connect(ctx context.Context, clusters []string) (string, error)
 		}
 		if errors.Is(err, context.DeadlineExceeded) {
 			text = fmt.Sprintf(
-				"no broker of %s answers: is the port that of clients, does it speak TLS where tls is set, and only there, "+
-					"and does it take the login (sasl)?",
+				"no broker of %s answers: is the port that of clients, does it speak TLS where tls is set, and only "+
+					"there, and does it take the login (sasl)?",
 				strings.Join(o.cfg.Brokers, ", "),
 			)
 		}

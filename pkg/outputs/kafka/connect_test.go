@@ -69,7 +69,8 @@ func TestLogin(t *testing.T) {
 				strings.Contains(err.Error(), password) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("%v", err)
 			}
-			if se := outputs.AsSendError(wrong.Prepare(t.Context())); se.Reason != outputs.ReasonAuth || se.Remedy == "" {
+			se := outputs.AsSendError(wrong.Prepare(t.Context()))
+			if se.Reason != outputs.ReasonAuth || se.Remedy == "" {
 				t.Errorf("%+v", se)
 			}
 			if se := outputs.AsSendError(wrong.Send(t.Context(), b)); se.Reason != outputs.ReasonAuth {
@@ -152,7 +153,8 @@ func TestConnect_Rights(t *testing.T) {
 		{"it may nothing", nil, "grant this user WRITE and DESCRIBE on the topic"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			c := clusterWith(t, kfake.EnableSASL(), kfake.EnableACLs(), kfake.User("PLAIN", "agent", password, tc.rights...))
+			user := kfake.User("PLAIN", "agent", password, tc.rights...)
+			c := clusterWith(t, kfake.EnableSASL(), kfake.EnableACLs(), user)
 			o := newOutput(t, c, func(cfg *Config) { cfg.SASL = login(mechanismPlain, password) })
 			defer o.Close()
 			_, err := o.Connect(t.Context(), nil)
@@ -177,7 +179,8 @@ func TestConnect_Topics(t *testing.T) {
 		{"one for each cluster", "{cluster}", false, "topic other is missing: make it"},
 		{
 			"made with the first event", "{cluster}", true,
-			"topic logs has 3 partitions, topic other is missing, and made with the first event if the brokers make topics",
+			"topic logs has 3 partitions, topic other is missing, and made with the first event if the brokers make " +
+				"topics",
 		},
 		{"of tags", "{tag}", false, "the names of topics depend on events, so they could not be checked"},
 		{"of records", "{record.app}", false, "could not be checked"},

@@ -33,7 +33,8 @@ func TestConnect(t *testing.T) {
 			if err != nil {
 				found = err.Error()
 			}
-			if (err == nil) != (tc.want == "takes pushes" || strings.HasPrefix(tc.want, "answers")) || !strings.Contains(found, tc.want) || strings.Contains(found, "\n") {
+			right := tc.want == "takes pushes" || strings.HasPrefix(tc.want, "answers")
+			if (err == nil) != right || !strings.Contains(found, tc.want) || strings.Contains(found, "\n") {
 				t.Errorf("%s, want %q", found, tc.want)
 			}
 		})

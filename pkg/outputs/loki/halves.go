@@ -54,9 +54,9 @@ func kindOf(text string) string {
 // maxPushes bounds the requests of one Send: what is left then waits for another turn.
 const maxPushes = 2000
 
-// push makes the request r. What Loki says of a line or a stream leaves the others of the request where they are, and does
-// not tell which they are: so it is pushed again in halves, which doubles none, down to what is refused alone. left is
-// how many requests may follow.
+// push makes the request r. What Loki says of a line or a stream leaves the others of the request where they are, and
+// does not tell which they are: so it is pushed again in halves, which doubles none, down to what is refused alone.
+// left is how many requests may follow.
 func (o *Output) push(ctx context.Context, b *outputs.Batch, r *request, left *int) *outputs.SendError {
 	se, kind := o.post(ctx, b, r)
 	ofStream := kind == streamLimit || kind == streamRate
@@ -96,8 +96,8 @@ func (o *Output) failures(r *request, se *outputs.SendError, kind string) []outp
 	failed := make([]outputs.Failure, len(r.events))
 	for i, n := range r.events {
 		failed[i] = outputs.Failure{
-			Index: n, Reason: se.Reason, Status: se.Status, Detail: se.Err.Error(), Target: o.target(r.tenant), Kind: kind,
-			Remedy: se.Remedy,
+			Index: n, Reason: se.Reason, Status: se.Status, Detail: se.Err.Error(), Kind: kind,
+			Target: o.target(r.tenant), Remedy: se.Remedy,
 		}
 	}
 	return failed

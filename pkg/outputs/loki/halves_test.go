@@ -1,9 +1,9 @@
 package loki
 
 import (
-	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -23,8 +23,8 @@ func TestRefusedLines(t *testing.T) {
 		outOfOrder: "entry with timestamp 2026-01-01 00:00:00 +0000 UTC ignored, reason: 'entry out of order',\nuser 'a'",
 		tooFarBehind: "entry with timestamp 2026-01-01 00:00:00 +0000 UTC ignored, reason: 'entry too far behind, entry " +
 			"timestamp is: 2026-01-01T00:00:00Z'",
-		lineTooLong: `3 errors like: Max entry size '262144' bytes exceeded for stream '{a="b"}' while adding an entry with ` +
-			`length '300000' bytes; 1 errors like: more`,
+		lineTooLong: `3 errors like: Max entry size '262144' bytes exceeded for stream '{a="b"}' while adding an ` +
+			`entry with length '300000' bytes; 1 errors like: more`,
 		labelTooLong:  `stream '{a="b"}' has label value too long: 'b'`,
 		metadataLarge: `stream '{a="b"}' has structured metadata too large: '9' bytes, limit: '8' bytes.`,
 		metadataMany:  `stream '{a="b"}' has too many structured metadata labels: '9', limit: '8'.`,
@@ -72,7 +72,7 @@ func TestRefusedLines_All(t *testing.T) {
 func TestOneStream(t *testing.T) {
 	for kind, text := range map[string]string{
 		streamLimit: "Maximum active stream limit exceeded when trying to create stream {n=\"7\"}, reduce",
-		streamRate:  "Per stream rate limit exceeded (limit: 3MB/sec) while attempting to ingest for stream '{n=\"7\"}'",
+		streamRate:  "Per stream rate limit exceeded (limit: 3MB/sec) while attempting to ingest for stream",
 	} {
 		t.Run(kind, func(t *testing.T) {
 			m := refusing(text)
@@ -97,14 +97,15 @@ func TestBlocked(t *testing.T) {
 		260: "ingestion blocked for user a until '2126-01-01T00:00:00Z' with status code '260'", 299: "no words",
 		503: "ingestion blocked for user a until '2126-01-01T00:00:00Z' with status code '503'",
 	} {
-		t.Run(fmt.Sprint(code), func(t *testing.T) {
+		t.Run(strconv.Itoa(code), func(t *testing.T) {
 			o := newOutput(t, &made{fault: status(code, text)}, nil)
 			defer o.Close()
 			err := o.Send(t.Context(), outputtest.Batch(outputtest.Chunk(1, "a", "t", 3, 0, 10)))
 			if err == nil {
 				t.Fatal("what is not taken is delivered")
 			}
-			if blocked := outputs.AsSendError(err).Reason == outputs.ReasonTarget; blocked != strings.Contains(text, "blocked") {
+			waits := outputs.AsSendError(err).Reason == outputs.ReasonTarget
+			if waits != strings.Contains(text, "blocked") {
 				t.Errorf("%v", err)
 			}
 		})

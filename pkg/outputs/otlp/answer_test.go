@@ -40,9 +40,14 @@ func TestReadSuccess(t *testing.T) {
 		{
 			"a field of a later version", protobuf,
 			append(protowire.AppendFixed64(protowire.AppendTag(nil, 9, protowire.Fixed64Type), 7), partial(3, "")...),
-			success{3, ""}, "",
+			success{3, ""},
+			"",
 		},
-		{"as text", json, []byte(`{"partialSuccess":{"rejectedLogRecords":"4","errorMessage":"no"}}`), success{4, "no"}, ""},
+		{
+			"as text", json, []byte(`{"partialSuccess":{"rejectedLogRecords":"4","errorMessage":"no"}}`),
+			success{4, "no"},
+			"",
+		},
 		{"as a number", json, []byte(`{"partialSuccess":{"rejectedLogRecords":5},"later":1}`), success{5, ""}, ""},
 		{"as null", json, []byte(`{"partialSuccess":{"rejectedLogRecords":null}}`), success{}, ""},
 		{"less than none", json, []byte(`{"partialSuccess":{"rejectedLogRecords":"-1"}}`), success{}, ""},
@@ -56,7 +61,11 @@ func TestReadSuccess(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			got, err := readSuccess(&httpclient.Answer{Status: http.StatusOK, Kind: tc.kind, Body: tc.body})
-			if got != tc.want || (err == nil) != (tc.err == "") || err != nil && !strings.Contains(err.Error(), tc.err) {
+			told := ""
+			if err != nil {
+				told = err.Error()
+			}
+			if got != tc.want || (err == nil) != (tc.err == "") || !strings.Contains(told, tc.err) {
 				t.Errorf("%+v, %v", got, err)
 			}
 		})
@@ -67,7 +76,8 @@ func TestReadSuccess(t *testing.T) {
 func TestReadStatus(t *testing.T) {
 	status := protowire.AppendString(
 		protowire.AppendVarint(protowire.AppendTag(nil, 1, protowire.VarintType), 8), "")
-	status = protowire.AppendString(protowire.AppendTag(status[:2], statusMessage, protowire.BytesType), "queue\nis full")
+	status = protowire.AppendTag(status[:2], statusMessage, protowire.BytesType)
+	status = protowire.AppendString(status, "queue\nis full")
 	for _, tc := range []struct {
 		name, kind, body, want string
 	}{
@@ -87,7 +97,8 @@ func TestReadStatus(t *testing.T) {
 func TestOneLine(t *testing.T) {
 	for _, text := range []string{"", "short", strings.Repeat("x", maxMessage), strings.Repeat("€", 200), "\xff\xfe"} {
 		got := oneLine([]byte(text))
-		if len(got) > maxMessage || !utf8.ValidString(got) || len(text) <= maxMessage && utf8.ValidString(text) && got != text {
+		whole := len(text) <= maxMessage && utf8.ValidString(text)
+		if len(got) > maxMessage || !utf8.ValidString(got) || whole && got != text {
 			t.Errorf("%d bytes became %q", len(text), got)
 		}
 	}
@@ -105,7 +116,7 @@ func TestProof(t *testing.T) {
 		{"all taken", protobuf, 200, "", true, ""},
 		{"taken for later", "text/plain", 202, "", true, ""},
 		{"nothing to say", "", 204, "", true, ""},
-		{"with a warning", protobuf, 200, string(partial(0, "nearly full")), true, "took all, and said: words of its own"},
+		{"with a warning", protobuf, 200, string(partial(0, "full")), true, "took all, and said: words of its own"},
 		{"half an answer", protobuf, 200, string(partial(1, "no")[:3]), false, ""},
 		{"a page", "text/html", 200, "<html>", false, ""},
 		{"ingestion is blocked", "text/plain", 260, "ingestion blocked for user a", false, ""},

@@ -240,7 +240,8 @@ func (o *Output) post(ctx context.Context, b *outputs.Batch, r *request) *output
 func (o *Output) judge(r *request, answer *httpclient.Answer) *outputs.SendError {
 	what := fmt.Sprintf("%d log records", len(r.events))
 	// 260 is what Loki answers where it takes nothing.
-	if !slices.Contains([]int{http.StatusOK, http.StatusAccepted, http.StatusNoContent}, answer.Status) || answer.Page() {
+	taken := []int{http.StatusOK, http.StatusAccepted, http.StatusNoContent}
+	if !slices.Contains(taken, answer.Status) || answer.Page() {
 		return o.refused(what, r, answer)
 	}
 	verdict, err := readSuccess(answer)

@@ -23,7 +23,11 @@ func OneTarget(t *testing.T, refusing func(t *testing.T, status int) outputs.Out
 	} {
 		t.Run(http.StatusText(tc.status), func(t *testing.T) {
 			o := refusing(t, tc.status)
-			defer o.Close()
+			defer func() {
+				if err := o.Close(); err != nil {
+					t.Error(err)
+				}
+			}()
 			send := func(b *outputs.Batch) *outputs.SendError {
 				err := o.Send(t.Context(), b)
 				if err == nil {
