@@ -258,7 +258,7 @@ func TestConnect(t *testing.T) {
 			"does not speak TLS",
 		},
 		{"http to https", []string{wantsTLS.URL}, nil, "", "it speaks TLS: write the host with https"},
-		{"a proxy's login", []string{wantsLogin.URL}, nil, "", "give it its login, as proxy: http://user:password@host"},
+		{"a proxy's login", []string{wantsLogin.URL}, nil, "", "give it its login, as proxy: http://user:"},
 		{"refused", []string{gone}, nil, "", "was refused"},
 		{"no such name", []string{"http://es-http.nowhere.invalid:9200"}, nil, "", "es-http.nowhere.invalid"},
 		{

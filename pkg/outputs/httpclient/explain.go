@@ -8,8 +8,8 @@ import (
 )
 
 // Explain is for Connect: of an answer to a request that delivers nothing it returns one line that says why no other
-// would be taken either, and what to do. nil: what it means is the destination's to say, as of 2xx and most of 4xx. where
-// names the server.
+// would be taken either, and what to do. nil: what it means is the destination's to say, as of 2xx and most of 4xx.
+// where names the server.
 func Explain(where string, a *Answer) error {
 	remedy := Refusals().Find(a.Status, "", "").Remedy
 	said := ": " + a.Quote()
@@ -28,8 +28,8 @@ func Explain(where string, a *Answer) error {
 	case a.Status == http.StatusForbidden:
 		return fmt.Errorf("%s: it answered %s%s: %s%w", where, a.Text(), said, remedy, outputs.ErrDenied)
 	case a.Status/100 == 3:
-		return fmt.Errorf("%s: it answered %s%s: no redirect is followed: write the URL that it leads to", where, a.Text(),
-			outputs.Words(leads(a.Location), ""))
+		return fmt.Errorf("%s: it answered %s%s: no redirect is followed: write the URL that it leads to", where,
+			a.Text(), outputs.Words(leads(a.Location), ""))
 	case a.Status == http.StatusTooManyRequests:
 		return fmt.Errorf("%s: it answered %s%s: try again later, or get a larger quota there", where, a.Text(), said)
 	case a.Status == http.StatusUnauthorized, a.Status >= http.StatusInternalServerError:

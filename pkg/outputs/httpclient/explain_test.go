@@ -44,8 +44,8 @@ func TestExplain(t *testing.T) {
 		{
 			"a redirect",
 			Answer{Status: 301, Location: "https://logs/"},
-			"logs:80: it answered 301 Moved Permanently, which leads to https://logs/: no redirect is followed: write " +
-				"the URL that it leads to",
+			"logs:80: it answered 301 Moved Permanently, which leads to https://logs/: no redirect is followed: " +
+				"write the URL that it leads to",
 		},
 		{
 			"a redirect to nowhere",
@@ -60,8 +60,8 @@ func TestExplain(t *testing.T) {
 		{
 			"away",
 			Answer{Status: 503, Kind: "text/html", Body: []byte(page)},
-			"logs:80: it answered 503 Service Unavailable with a page for people: look at the server and at proxies on " +
-				"the way",
+			"logs:80: it answered 503 Service Unavailable with a page for people: look at the server and at proxies " +
+				"on the way",
 		},
 		{
 			"a portal",

@@ -78,8 +78,8 @@ func SendParts(parts []Part, refused []outputs.Failure, post func(i int) *output
 
 // OfTarget has what a server answered to a request of b be about its target alone, where others of the output have
 // other tenants, paths or headers: the worker goes on with these, and what the target takes says nothing of others. se
-// may be nil: it took all; events are those of the request. A refusal that may be about one of them is named so at first only:
-// then they are searched apart from the worker.
+// may be nil: it took all; events are those of the request. A refusal that may be about one of them is named so at
+// first only: then they are searched apart from the worker.
 func OfTarget(se *outputs.SendError, b *outputs.Batch, target string, events []int) *outputs.SendError {
 	if se == nil || len(se.Failed) > 0 {
 		b.Host = target

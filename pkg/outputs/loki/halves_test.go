@@ -17,12 +17,12 @@ func refusing(text string) *made { return &made{poison: `"n":7,`, refusal: text}
 // Loki's own words of a line that it refuses make that line a dead letter, and leave the others delivered, once.
 func TestRefusedLines(t *testing.T) {
 	for kind, text := range map[string]string{
-		tooOld: `entry for stream '{cluster="a", tag="t"}' has timestamp too old: 2020-01-01T00:00:00Z, oldest acceptable ` +
-			`timestamp is: 2026-01-01T00:00:00Z`,
+		tooOld: `entry for stream '{cluster="a", tag="t"}' has timestamp too old: 2020-01-01T00:00:00Z, oldest ` +
+			`acceptable timestamp is: 2026-01-01T00:00:00Z`,
 		tooNew:     `entry for stream '{cluster="a"}' has timestamp too new: 2126-01-01T00:00:00Z`,
-		outOfOrder: "entry with timestamp 2026-01-01 00:00:00 +0000 UTC ignored, reason: 'entry out of order',\nuser 'a'",
-		tooFarBehind: "entry with timestamp 2026-01-01 00:00:00 +0000 UTC ignored, reason: 'entry too far behind, entry " +
-			"timestamp is: 2026-01-01T00:00:00Z'",
+		outOfOrder: "entry with timestamp 2026-01-01 00:00:00 +0000 UTC ignored, reason: 'entry out of order',\n",
+		tooFarBehind: "entry with timestamp 2026-01-01 00:00:00 +0000 UTC ignored, reason: 'entry too far behind, " +
+			"entry timestamp is: 2026-01-01T00:00:00Z'",
 		lineTooLong: `3 errors like: Max entry size '262144' bytes exceeded for stream '{a="b"}' while adding an ` +
 			`entry with length '300000' bytes; 1 errors like: more`,
 		labelTooLong:  `stream '{a="b"}' has label value too long: 'b'`,
