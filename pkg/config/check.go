@@ -140,7 +140,8 @@ func (c *checker) mapNames(section string) {
 const nameHint = "up to 63 of the letters a-z and A-Z, digits, _, - and ., the first no - or ."
 
 func (c *checker) listeners() {
-	names, addresses := make(map[string]string), make(map[string]string)
+	names := make(map[string]string)
+	var taken []takenAddress
 	for i, l := range c.Listeners {
 		key := index("listeners", i)
 		n := c.root.get("listeners").item(i)
@@ -176,10 +177,10 @@ func (c *checker) listeners() {
 		if !loopback && !l.AllowAnonymous && !certified(&l) {
 			c.strangers(n, key, &l)
 		}
-		if first, taken := addresses[l.Address]; taken && !strings.HasSuffix(l.Address, ":0") {
+		if first := listensAt(taken, l.Address); first != "" {
 			c.errors.at(address, key+".address", "give each its own", "%s listens there already", first)
 		}
-		addresses[l.Address] = key + address.within()
+		taken = append(taken, takenAddress{l.Address, key + address.within()})
 	}
 	if c.errors.within("status.address") {
 		return
@@ -188,13 +189,52 @@ func (c *checker) listeners() {
 	loopback, reason := parseAddress(c.Status.Address, false)
 	if reason != "" {
 		c.errors.at(address, "status.address", "write host:port", "%s %s", address.shown(), reason)
-	} else if first, taken := addresses[c.Status.Address]; taken && !strings.HasSuffix(c.Status.Address, ":0") {
-		c.errors.at(address, "status.address", "", "%s listens there already", first)
+	} else if first := listensAt(taken, c.Status.Address); first != "" {
+		c.errors.at(address, "status.address", "give each its own", "%s listens there already", first)
 	}
 	if s := c.Status; !loopback && s.TLS == nil && (s.Token.Reveal() != "" || len(s.Users) > 0) {
 		c.warnings.at(address, "status", "set status.tls, or let only a proxy that does TLS reach it",
 			"tokens and passwords come over the network unencrypted")
 	}
+}
+
+// takenAddress is where something listens, and what.
+type takenAddress struct{ address, by string }
+
+// listensAt returns what listens at an address already, or at all of this host's with its port, "" for nothing.
+func listensAt(taken []takenAddress, address string) string {
+	host, port, err := net.SplitHostPort(address)
+	for _, t := range taken {
+		h, p, wrong := net.SplitHostPort(t.address)
+		if t.address == address && !strings.HasSuffix(address, ":0") ||
+			err == nil && wrong == nil && p == port && port != "0" && meet(host, h) {
+			return t.by
+		}
+	}
+	return ""
+}
+
+// meet reports whether the hosts of two listening addresses have an address in common. What names stand for is not
+// looked up.
+func meet(a, b string) bool {
+	if a == b || a == "" || b == "" {
+		return true
+	}
+	parse := func(host string) netip.Addr {
+		if host == "localhost" {
+			host = "127.0.0.1"
+		}
+		ip, _ := netip.ParseAddr(host)
+		return ip.Unmap()
+	}
+	first, second := parse(a), parse(b)
+	switch {
+	case !first.IsValid() || !second.IsValid():
+		return false
+	case first == second, first == netip.IPv6Unspecified(), second == netip.IPv6Unspecified():
+		return true
+	}
+	return first.Is4() == second.Is4() && (first.IsUnspecified() || second.IsUnspecified())
 }
 
 // parseAddress says what is wrong with a listening address, or whether only this host reaches it.
@@ -206,8 +246,17 @@ func parseAddress(address string, unix bool) (loopback bool, reason string) {
 		return true, ""
 	}
 	host, port, err := net.SplitHostPort(address)
-	if err != nil {
+	switch {
+	case strings.Contains(address, "://"):
+		return false, "begins with a scheme"
+	case err != nil && strings.Count(address, ":") > 1:
+		return false, "is not an address: IPv6 is written as in [::1]:24224"
+	case err != nil && !strings.Contains(address, ":"):
+		return false, "has no port"
+	case err != nil:
 		return false, "is not an address"
+	case strings.ContainsAny(host, "*/ "):
+		return false, "has no host that can be listened at: leave it out for all, as in :24224"
 	}
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 		return false, "has no port between 0 and 65535"
@@ -245,8 +294,6 @@ func (c *checker) routes() {
 	}
 }
 
-// defined holds that names, the strings at key of the route n, are among those that are defined.
-// Patterns of clusters are the route's to check.
 // handover holds what a listener's handover needs of the clusters.
 func (c *checker) handover(n *node, key string, set *forward.HandoverConfig) {
 	if set == nil {
@@ -263,6 +310,8 @@ func (c *checker) handover(n *node, key string, set *forward.HandoverConfig) {
 	}
 }
 
+// defined holds that names, the strings at key of the route n, are among those that are defined.
+// Patterns of clusters are the route's to check.
 func (c *checker) defined(n *node, route, key, what string, names, known []string) {
 	for i, name := range names {
 		where := route + "." + key

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"path"
 	"reflect"
+	"strings"
 	"time"
 
+	"github.com/seed-afc6a195/aggregator/internal/safetext"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/cluster"
 	"github.com/seed-afc6a195/aggregator/pkg/forward"
@@ -86,13 +88,17 @@ type Output struct {
 func outputKinds() []outputs.Kind { return all.Kinds(nil) }
 
 // complete fills in the defaults that are more than a value.
-func (d *decoder) complete(c *Config, o Options) {
+func (d *decoder) complete(c *Config, root *node, o Options) {
 	if c.Hostname == "" && !d.within("hostname") {
 		name, err := o.Hostname()
 		if err != nil {
 			d.add(place{}, "hostname", "set it", fmt.Sprintf("the host's name can't be told: %v", err))
 		}
 		c.Hostname = name
+	}
+	if strings.ContainsFunc(c.Hostname, safetext.Hidden) || strings.Contains(c.Hostname, "\n") {
+		d.at(root.get("hostname"), "hostname", "write one line of text",
+			"it has line ends or characters that can't be seen")
 	}
 	if len(c.Listeners) == 0 && !d.within("listeners") {
 		l := forward.Config{}

@@ -23,6 +23,8 @@ type decoder struct {
 	redact   *strings.Replacer
 	// parsed has defaults, by their text.
 	parsed map[string]*node
+	// meant are keys that the file has under a misspelt name.
+	meant map[string]bool
 	// secrets are those that interpolations brought in.
 	secrets []*node
 }
@@ -167,16 +169,34 @@ func (d *decoder) structure(v reflect.Value, n *node, path string) {
 	if i := slices.IndexFunc(fields, func(f field) bool { return f.short }); i >= 0 && n.kind == scalar {
 		n = &node{kind: mapping, place: n.place, entries: []entry{{fields[i].name, n.place, n}}}
 	}
+	known := names(fields)
 	if n.kind != mapping {
-		d.at(n, path, "", "expected a mapping with keys like %s, got %s",
-			strings.Join(names(fields)[:min(3, len(fields))], ", "), n.shown())
+		if name := glued(n.text, known); name != "" && n.refs == nil {
+			d.at(n, join(path, name), glueHint(name), noSpace)
+			return
+		}
+		got := n.shown()
+		if n.kind == scalar && n.refs == nil && n.tag != "!!null" && holdsSecret(v.Type()) {
+			got = "a text or number"
+		}
+		hint := ""
+		if path == "" && n.kind == scalar {
+			hint = "write each as key: value, with a space behind the colon"
+		}
+		d.at(n, path, hint, "expected a mapping with keys like %s, got %s",
+			strings.Join(known[:min(3, len(known))], ", "), got)
 		return
 	}
 	for _, e := range n.entries {
 		key := join(path, e.key)
 		i := slices.IndexFunc(fields, func(f field) bool { return f.name == e.key })
 		if i < 0 {
-			d.add(e.place, key, hintName(e.key, names(fields)), "unknown key")
+			if name := glued(e.key, known); name != "" {
+				d.add(e.place, join(path, name), glueHint(name), noSpace)
+				continue
+			}
+			d.meant[join(path, nearest(e.key, known))] = true
+			d.add(e.place, key, hintName(e.key, known), "unknown key")
 			continue
 		}
 		f := fields[i]
@@ -186,11 +206,33 @@ func (d *decoder) structure(v reflect.Value, n *node, path string) {
 		}
 	}
 	for _, f := range fields {
-		if f.required && !slices.ContainsFunc(n.entries, func(e entry) bool { return e.key == f.name }) {
+		if f.required && !d.meant[join(path, f.name)] && !d.within(join(path, f.name)) &&
+			!slices.ContainsFunc(n.entries, func(e entry) bool { return e.key == f.name }) {
 			d.at(n, join(path, f.name), f.help, "the key is missing")
 		}
 	}
 	d.check(v, n, path)
+}
+
+const noSpace = "there is no space behind the colon, so that it is no key"
+
+func glueHint(name string) string { return "write " + name + ": and a space before its value" }
+
+// glued returns the one of names with which a text like token:abc begins, whose colon has no space behind it, "" for
+// none. What follows may be a secret.
+func glued(text string, names []string) string {
+	if name, _, found := strings.Cut(text, ":"); found && slices.Contains(names, strings.TrimSpace(name)) {
+		return strings.TrimSpace(name)
+	}
+	return ""
+}
+
+// holdsSecret reports whether a secret is among the fields of a struct of type t, so that what is written in place of
+// the struct may be one.
+func holdsSecret(t reflect.Type) bool {
+	return slices.ContainsFunc(fieldsOf(t), func(f field) bool {
+		return f.typ == secretType || f.typ.Kind() == reflect.Slice && f.typ.Elem() == secretType
+	})
 }
 
 func empty(v reflect.Value) bool {
@@ -227,7 +269,7 @@ func (d *decoder) check(v reflect.Value, n *node, path string) {
 		case p.Key != "":
 			key = p.Key
 		}
-		if d.within(key) {
+		if d.within(key) || d.meant[key] {
 			continue
 		}
 		at := n.find(p.Key)
@@ -287,7 +329,12 @@ func (d *decoder) list(v reflect.Value, n *node, path string, f field) {
 		if element.Kind() == reflect.String {
 			hint = `put a pattern that begins with { in quotes, as in "{a,b}.**"; or write a list, [a, b]`
 		}
-		d.at(n, path, hint, "expected a list, got %s", n.shown())
+		got := n.shown()
+		if n.kind == scalar && n.refs == nil && element.Kind() == reflect.Struct && !leaf(element) &&
+			holdsSecret(element) {
+			got = "a text or number"
+		}
+		d.at(n, path, hint, "expected a list, got %s", got)
 		return
 	}
 	out := reflect.MakeSlice(v.Type(), len(n.items), len(n.items))
@@ -306,8 +353,11 @@ func (d *decoder) list(v reflect.Value, n *node, path string, f field) {
 
 func (d *decoder) mapping(v reflect.Value, n *node, path string) {
 	if n.kind != mapping {
-		d.at(n, path, "write each under its name, as in a: {…}, without -", "expected a mapping of names, got %s",
-			n.shown())
+		got := n.shown()
+		if v.Type().Elem() == secretType && n.kind == scalar && n.refs == nil {
+			got = "a text or number"
+		}
+		d.at(n, path, "write each under its name, as in a: {…}, without -", "expected a mapping of names, got %s", got)
 		return
 	}
 	out := reflect.MakeMapWithSize(v.Type(), len(n.entries))
@@ -325,16 +375,18 @@ func (d *decoder) mapping(v reflect.Value, n *node, path string) {
 // output decodes an output by its type.
 func (d *decoder) output(out *Output, n *node, path string) {
 	if n.kind != mapping {
-		d.at(n, path, "", "expected a mapping with the key type, got %s", n.shown())
+		hint := ""
+		if path == "outputs.type" {
+			hint = "each output has a name: outputs: {NAME: {type: …}}"
+		}
+		d.at(n, path, hint, "expected a mapping with the key type, got %s", n.shown())
 		return
 	}
 	kinds := outputKinds()
 	known := outputs.Names(kinds)
 	t := n.get("type")
 	if t == nil {
-		if !d.within(join(path, "type")) {
-			d.at(n, join(path, "type"), "one of "+listed(known), "the key is missing")
-		}
+		d.noType(n, path, known)
 		return
 	}
 	if t.standIn {
@@ -355,6 +407,25 @@ func (d *decoder) output(out *Output, n *node, path string) {
 		return
 	}
 	d.choice(t, join(path, "type"), known)
+}
+
+// noType reports an output without a type, as a mistake in the name of the key where it is there by another one.
+func (d *decoder) noType(n *node, path string, known []string) {
+	key := join(path, "type")
+	for _, e := range n.entries {
+		switch {
+		case d.within(key):
+			return
+		case glued(e.key, []string{"type"}) != "":
+			d.add(e.place, key, glueHint("type"), noSpace)
+		case nearest(e.key, []string{"type"}) != "":
+			d.add(e.place, join(path, e.key), "did you mean type?", "unknown key")
+			return
+		}
+	}
+	if !d.within(key) {
+		d.at(n, key, "one of "+listed(known), "the key is missing")
+	}
 }
 
 // outputNamed returns what to write for a kind of output that goes by another name elsewhere, "" where name is none.

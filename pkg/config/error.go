@@ -67,6 +67,20 @@ func (es Errors) in(section string) (some Errors) {
 	return some
 }
 
+// once returns the mistakes without those that an alias only repeats under another name.
+func (es Errors) once() (some Errors) {
+	seen := make(map[Error]bool, len(es))
+	for _, e := range es {
+		same := *e
+		same.Key = e.Key[strings.LastIndexAny(e.Key, ".]")+1:]
+		if e.Line == 0 || !seen[same] {
+			some = append(some, e)
+		}
+		seen[same] = true
+	}
+	return some
+}
+
 // Unwrap gives errors.As each mistake.
 func (es Errors) Unwrap() []error {
 	errs := make([]error, len(es))

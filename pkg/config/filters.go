@@ -98,7 +98,7 @@ func (c *checker) filters() {
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Filters)) {
 		n := c.root.get("filters").get(name)
-		if len(c.Filters[name]) == 0 {
+		if len(c.Filters[name]) == 0 && !c.errors.within(join("filters", name)) {
 			c.errors.at(n, join("filters", name), "write at least one step", "the filter is empty")
 		}
 		if !used[name] {

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -90,20 +91,34 @@ func MadeUp(text string) bool { return strings.HasPrefix(text, standIn) }
 // lookUp returns the value of a reference and its name without a default. After an error the name is there if the
 // reference is well written and only what it names is missing.
 func (ip *interpolator) lookUp(inner string) (value, ref, hint string, err error) {
+	if strings.Contains(inner, "${") {
+		return "", "", "write out the one inside", errors.New("a ${} within another one is not looked up")
+	}
 	if name, ok := strings.CutPrefix(inner, "env:"); ok {
 		name, fallback, optional := strings.Cut(name, ":-")
 		ref = "env:" + name
 		value, set := ip.options.LookupEnv(name)
 		switch {
+		case name == "":
+			return "", "", "write ${env:NAME}", errors.New("the ${env:} names no environment variable")
 		case optional && value == "":
 			value = fallback
 		case !set:
+			// As a shell has it.
+			if short, _, other := strings.Cut(name, "-"); other || strings.ContainsAny(name, ":=?+ ") {
+				short, _, _ = strings.Cut(short, ":")
+				return "", ref, "set it; a default is written ${env:" + short + ":-default}",
+					fmt.Errorf("the environment variable %s is not set", quote(name))
+			}
 			return "", ref, "set it, or write ${env:" + name + ":-default}",
 				fmt.Errorf("the environment variable %s is not set", quote(name))
 		}
 		return withoutLineEnd(value), ref, "", nil
 	}
 	if path, ok := strings.CutPrefix(inner, "file:"); ok {
+		if path == "" {
+			return "", "", "write ${file:/path}", errors.New("the ${file:} names no file")
+		}
 		if value, ok := ip.known[inner]; ok {
 			return value, inner, "", nil
 		}
@@ -117,6 +132,9 @@ func (ip *interpolator) lookUp(inner string) (value, ref, hint string, err error
 		return value, inner, "", nil
 	}
 	hint = "write $${ for a literal ${"
+	if m := regexp.MustCompile(`^\s*(?:(?i:env)\s*:)?\s*(\w+)(:-.*)?\s*$`).FindStringSubmatch(inner); m != nil {
+		hint = "write ${env:" + m[1] + m[2] + "}; or $${ for a literal ${"
+	}
 	if found := foreign().FindString("${" + inner + "}"); found != "" {
 		hint = "placeholders are written {tag}, {tag[1]}, {cluster} or {record.field}, without the dollar sign"
 	}

@@ -151,6 +151,10 @@ func wrongs(f field) (all []wrong) {
 		add("expected a list, got a mapping", "{a: 1}")
 	case t.Kind() == reflect.Map:
 		add("expected a mapping of names, got a list", "[a]")
+		if t.Elem() == secretType {
+			add("expected a mapping of names, got a text or number", "s3cr3t", "12345678")
+			break
+		}
 		add(`expected a mapping of names, got "text"`, "text")
 	case t.Kind() == reflect.String:
 		add("expected a text, got a list", "[a]")

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -211,12 +212,15 @@ func read(files []document, o Options) (*Config, error) {
 		root = found.merge(root, r.read(f.name, f.data), "")
 	}
 	c := new(Config)
-	d := &decoder{problems: found, warnings: warnings, redact: redactor(r.imported), parsed: make(map[string]*node)}
+	d := &decoder{
+		problems: found, warnings: warnings, redact: redactor(r.imported),
+		parsed: make(map[string]*node), meant: make(map[string]bool),
+	}
 	d.presets(reflect.ValueOf(c).Elem())
 	if root != nil {
 		d.structure(reflect.ValueOf(c).Elem(), root, "")
 	}
-	d.complete(c, r.options)
+	d.complete(c, root, r.options)
 	ch := &checker{c, root, found, warnings}
 	ch.check()
 	ch.verify(o.Verify)
@@ -226,19 +230,25 @@ func read(files []document, o Options) (*Config, error) {
 			return c, nil
 		}
 	}
+	hide := func(text string) string { return withoutLogin(d.redact.Replace(text)) }
 	if len(errs) > 0 {
 		for i := range errs {
-			errs[i].Reason, errs[i].Hint = d.redact.Replace(errs[i].Reason), d.redact.Replace(errs[i].Hint)
+			errs[i].Reason, errs[i].Hint = hide(errs[i].Reason), hide(errs[i].Hint)
 		}
-		return nil, errs
+		return nil, errs.once()
 	}
-	for _, w := range warnings.sorted() {
-		c.Warnings = append(c.Warnings, d.redact.Replace(w.Error()))
+	for _, w := range warnings.sorted().once() {
+		c.Warnings = append(c.Warnings, hide(w.Error()))
 	}
 	c.Became = d.became(root)
 	c.StandIns = slices.Sorted(maps.Keys(r.standIns))
 	c.summary = d.redact.Replace(c.summarize())
 	return c, nil
+}
+
+// withoutLogin takes the user and the password out of addresses that a text repeats.
+func withoutLogin(text string) string {
+	return regexp.MustCompile(`[^\s"'/@:]+:[^\s"'/@]+@`).ReplaceAllString(text, "…@")
 }
 
 // merge returns what two files say together: the second one's lists go on where the first one's end, and mappings have

@@ -191,8 +191,7 @@ func (r *reader) read(file string, data []byte) *node {
 		return nil
 	}
 	if program := otherProgram(data); program != "" {
-		r.add(r.at(0, 0), "", "write it in YAML: docs/migrate has what is called what",
-			"this is a configuration of "+program)
+		r.add(r.at(0, 0), "", convertHint, "this is a configuration of "+program)
 		return nil
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
@@ -217,6 +216,10 @@ func (r *reader) read(file string, data []byte) *node {
 	}
 	root := r.resolve(doc.Content[0], "", 0)
 	if r.stopped {
+		return nil
+	}
+	if program, hint := otherSections(root); program != "" {
+		r.add(r.at(1, 1), "", hint, "this is "+program)
 		return nil
 	}
 	if root != nil && root.kind == mapping {
@@ -274,6 +277,18 @@ func (r *reader) resolve(n *yaml.Node, path string, depth int) *node {
 	return out
 }
 
+// unknownTag reports a text that begins with !. It may be a part of a secret, and is not shown.
+func (r *reader) unknownTag(n *yaml.Node, path string) {
+	hint := "remove it, or put a text that begins with ! in quotes"
+	switch name := strings.ToLower(strings.TrimLeft(n.Tag, "!")); {
+	case strings.HasPrefix(name, "include"):
+		hint = "give -c all files, or a directory of them: they are one configuration"
+	case name == "env", name == "secret", name == "file", name == "vault":
+		hint = "write ${env:NAME} or ${file:/path}"
+	}
+	r.add(r.at(n.Line, n.Column), path, hint, "the YAML tag here, which begins with !, is not known")
+}
+
 func (r *reader) scalar(out *node, n *yaml.Node, path string) bool {
 	out.text = n.Value
 	switch out.tag {
@@ -281,8 +296,13 @@ func (r *reader) scalar(out *node, n *yaml.Node, path string) bool {
 	case "!!int", "!!float", "!!bool", "!!null", "!!timestamp":
 		return true
 	default:
-		r.add(r.at(n.Line, n.Column), path, "remove it",
-			"the YAML tag "+strings.Trim(quote(n.Tag), `"`)+" is not known")
+		r.unknownTag(n, path)
+		return false
+	}
+	if odd := oddCharacter(n.Value); odd != "" && n.Style == 0 {
+		r.add(r.at(n.Line, n.Column), path,
+			"write a space or quote of the keyboard in place of it; or put the text in quotes",
+			"the text begins or ends with "+odd)
 		return false
 	}
 	e, err := r.expand(n.Value)
@@ -313,6 +333,10 @@ func (r *reader) mapping(out *node, n *yaml.Node, path string, depth int) {
 			continue
 		case k.ShortTag() == "!!merge":
 			merges = append(merges, v)
+			continue
+		case k.Style == 0 && oddCharacter(k.Value) != "":
+			r.add(r.at(k.Line, k.Column), path, "write a space, - or : of the keyboard in place of it",
+				"the key "+quote(k.Value)+" begins or ends with "+oddCharacter(k.Value))
 			continue
 		case twice:
 			r.add(r.at(k.Line, k.Column), join(path, k.Value), "",

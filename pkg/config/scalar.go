@@ -2,9 +2,9 @@ package config
 
 import (
 	"errors"
-	"fmt"
 	"math"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -56,7 +56,7 @@ func (d *decoder) scalar(v reflect.Value, n *node, path string, f field) {
 		fail(typeName(t), "")
 	case t.Kind() == reflect.Bool:
 		if (n.tag != "!!bool" && n.refs == nil) || (n.text != "true" && n.text != "false") {
-			fail("true or false", "")
+			fail("true or false", truth(n))
 			return
 		}
 		v.SetBool(n.text == "true")
@@ -165,12 +165,16 @@ func parseNumber(t reflect.Type, n *node) (int64, *setting.SyntaxError) {
 		}
 		number = int64(d)
 	default:
-		if !isNumber && n.refs == nil {
-			return 0, &setting.SyntaxError{Reason: "is not a whole number", Hint: "write it without quotes"}
-		}
-		var i int
-		if i, err = strconv.Atoi(text); err != nil {
+		i, wrong := strconv.Atoi(text)
+		switch plain := setting.Ungrouped(text); {
+		case wrong != nil && plain != "" && n.refs == nil:
+			return 0, &setting.SyntaxError{Reason: "is not a whole number", Hint: "write " + plain}
+		case errors.Is(wrong, strconv.ErrRange):
+			return 0, &setting.SyntaxError{Reason: "is not a whole number of 64 bits"}
+		case wrong != nil:
 			return 0, &setting.SyntaxError{Reason: "is not a whole number"}
+		case !isNumber && n.refs == nil:
+			return 0, &setting.SyntaxError{Reason: "is not a whole number", Hint: "write it without quotes"}
 		}
 		number = int64(i)
 	}
@@ -185,16 +189,72 @@ func parseNumber(t reflect.Type, n *node) (int64, *setting.SyntaxError) {
 	return number, nil
 }
 
+// truth guesses what a text that is neither true nor false was to be.
+func truth(n *node) string {
+	if n.kind != scalar || n.refs != nil {
+		return ""
+	}
+	switch strings.ToLower(n.text) {
+	case "true", "yes", "y", "on", "1", "enabled":
+		return "write true, without quotes"
+	case "false", "no", "n", "off", "0", "disabled":
+		return "write false, without quotes"
+	}
+	return ""
+}
+
 // durationError says why a text is no duration. Hints only repeat short numbers.
 func durationError(text string) *setting.SyntaxError {
-	number, err := strconv.ParseUint(text, 10, 32)
-	if err == nil {
-		return &setting.SyntaxError{Reason: "has no unit", Hint: fmt.Sprintf("write %ds", number)}
+	if regexp.MustCompile(`^[-+]?([0-9]+(\.[0-9]*)?(ns|us|µs|ms|s|m|h))+$`).MatchString(text) {
+		return &setting.SyntaxError{Reason: "is too long for a duration", Hint: "the most is 2562047h, 292 years"}
 	}
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		if n, err := strconv.ParseUint(days, 10, 16); err == nil {
-			return &setting.SyntaxError{Reason: "has a unit that durations lack", Hint: fmt.Sprintf("write %dh", n*24)}
+	const most = 20
+	if _, err := strconv.ParseFloat(text, 64); err == nil && len(text) < most {
+		return &setting.SyntaxError{Reason: "has no unit", Hint: "write " + text + "s"}
+	}
+	reason, hint := "is not a duration", "write a duration like 500ms, 10s, 5m or 24h"
+	if meant, days := durationMeant(text); meant != "" && len(text) < most {
+		hint = "write " + meant
+		if days {
+			reason = "has a unit that durations lack"
 		}
 	}
-	return &setting.SyntaxError{Reason: "is not a duration", Hint: "write a duration like 500ms, 10s, 5m or 24h"}
+	return &setting.SyntaxError{Reason: reason, Hint: hint}
+}
+
+// durationMeant guesses what "1m 30s", "2min", "1d12h" or "2 weeks" was to be, "" where it can't, and whether there are
+// days or weeks in it.
+func durationMeant(text string) (meant string, days bool) {
+	var parts []string
+	rest := strings.ToLower(text)
+	part := regexp.MustCompile(`^\s*([0-9]+)\s*([a-z]+)`)
+	for rest != "" {
+		m := part.FindStringSubmatch(rest)
+		if m == nil {
+			return "", false
+		}
+		number, err := strconv.ParseUint(m[1], 10, 16)
+		if err != nil {
+			return "", false
+		}
+		unit := m[2]
+		switch unit {
+		case "ns", "us", "ms", "s", "m", "h":
+		case "sec", "secs", "second", "seconds":
+			unit = "s"
+		case "min", "mins", "minute", "minutes":
+			unit = "m"
+		case "hr", "hrs", "hour", "hours":
+			unit = "h"
+		case "d", "day", "days":
+			unit, number, days = "h", number*24, true
+		case "w", "week", "weeks":
+			unit, number, days = "h", number*7*24, true
+		default:
+			return "", false
+		}
+		parts = append(parts, strconv.FormatUint(number, 10)+unit)
+		rest = rest[len(m[0]):]
+	}
+	return strings.Join(parts, ""), days
 }

@@ -1,8 +1,10 @@
 package setting
 
 import (
+	"errors"
 	"fmt"
 	"math"
+	"math/big"
 	"strconv"
 	"strings"
 )
@@ -72,7 +74,11 @@ func ParseSize(text string) (Size, error) {
 		}
 		return Size(n * u.bytes), nil
 	}
-	return 0, &SyntaxError{Reason: "has an unknown unit", Hint: unitHint(number, suffix)}
+	reason := "has an unknown unit"
+	if suffix[0] == '.' {
+		reason = "is not a whole number"
+	}
+	return 0, &SyntaxError{Reason: reason, Hint: unitHint(number, suffix)}
 }
 
 // ParseRate reads a rate. Its errors are of type *SyntaxError.
@@ -80,10 +86,16 @@ func ParseRate(text string) (Rate, error) {
 	size, perSecond := strings.CutSuffix(text, "/s")
 	n, err := ParseSize(size)
 	if err != nil {
-		return 0, &SyntaxError{Reason: "is not a rate", Hint: "write a rate like 50MiB/s, or 0 for no limit"}
+		hint := "write a rate like 50MiB/s, or 0 for no limit"
+		if syntax, ok := errors.AsType[*SyntaxError](err); ok && perSecond && strings.HasPrefix(syntax.Hint, meant) {
+			if n, err := ParseSize(strings.TrimPrefix(syntax.Hint, meant)); err == nil {
+				hint = meant + Rate(n).String()
+			}
+		}
+		return 0, &SyntaxError{Reason: "is not a rate", Hint: hint}
 	}
 	if _, suffix := splitNumber(size); perSecond == (suffix == "") {
-		return 0, &SyntaxError{Reason: "is not a rate per second", Hint: "write " + n.String() + "/s"}
+		return 0, &SyntaxError{Reason: "is not a rate per second", Hint: meant + Rate(n).String()}
 	}
 	return Rate(n), nil
 }
@@ -96,16 +108,44 @@ func splitNumber(text string) (number, suffix string) {
 	return text[:end], text[end:]
 }
 
-// unitHint guesses what "10mb", "10 MiB", "10Mi" or "10M" was to be.
+// meant begins a hint that has what to write instead.
+const meant = "write "
+
+// unitHint guesses what "10mb", "10 MiB", "10Mi", "10M", "1.5GiB" or "10_000" was to be.
 func unitHint(number, suffix string) string {
+	if plain := Ungrouped(number + suffix); plain != "" {
+		return meant + plain
+	}
+	fraction := ""
+	if rest, ok := strings.CutPrefix(suffix, "."); ok {
+		fraction, suffix = splitNumber(rest)
+		fraction = "." + fraction
+	}
 	folded := strings.ToLower(strings.TrimSpace(suffix))
 	for _, u := range units() {
 		name := strings.ToLower(u.name)
-		if folded == name || folded+"b" == name {
-			return "write " + number + u.name
+		if folded != name && folded+"b" != name {
+			continue
 		}
+		if fraction == "" {
+			return meant + number + u.name
+		}
+		value, ok := new(big.Rat).SetString(number + fraction + "0")
+		if ok && value.Mul(value, big.NewRat(u.bytes, 1)).IsInt() && value.Num().IsInt64() {
+			return meant + Size(value.Num().Int64()).String()
+		}
+		return "write a whole number of a smaller unit"
 	}
 	return "units are B, KB, MB, GB, TB and KiB, MiB, GiB, TiB"
+}
+
+// Ungrouped returns the number that a text like 10_000 or 10,000 means, "" where it is no such text.
+func Ungrouped(text string) string {
+	plain := strings.NewReplacer("_", "", ",", "", "'", "", " ", "").Replace(text)
+	if _, suffix := splitNumber(plain); suffix != "" || plain == "" || plain == text {
+		return ""
+	}
+	return plain
 }
 
 // String writes s without loss, in the largest unit that it is a multiple of.

@@ -1,7 +1,10 @@
 package setting
 
 import (
+	"encoding/json"
+	"errors"
 	"math"
+	"strings"
 	"testing"
 )
 
@@ -26,13 +29,28 @@ func TestParseSize(t *testing.T) {
 		{"10Mi", 0, "has an unknown unit (write 10MiB)"},
 		{"10M", 0, "has an unknown unit (write 10MB)"},
 		{"10 MiB", 0, "has an unknown unit (write 10MiB)"},
-		{"1.5GiB", 0, "has an unknown unit (units are B, KB, MB, GB, TB and KiB, MiB, GiB, TiB)"},
+		{"1.5GiB", 0, "is not a whole number (write 1536MiB)"},
+		{"0.5 gb", 0, "is not a whole number (write 500MB)"},
+		{"1.5", 0, "is not a whole number (write a whole number of a smaller unit)"},
+		{"0.1GiB", 0, "is not a whole number (write a whole number of a smaller unit)"},
+		{"9999999999999.5TiB", 0, "is not a whole number (write a whole number of a smaller unit)"},
+		{"10_000", 0, "has an unknown unit (write 10000)"},
+		{"10,000", 0, "has an unknown unit (write 10000)"},
+		{"10 000", 0, "has an unknown unit (write 10000)"},
+		{"1e6", 0, "has an unknown unit (units are B, KB, MB, GB, TB and KiB, MiB, GiB, TiB)"},
+		{"0x10", 0, "has an unknown unit (units are B, KB, MB, GB, TB and KiB, MiB, GiB, TiB)"},
+		{"80%", 0, "has an unknown unit (units are B, KB, MB, GB, TB and KiB, MiB, GiB, TiB)"},
 		{"9223372036854775808", 0, "is too large for a size"},
 		{"8388608TiB", 0, "is too large for a size"},
 	} {
 		got, err := ParseSize(tc.text)
 		if got != tc.want || errorText(err) != tc.fail {
 			t.Errorf("ParseSize(%q) = %d, %q; want %d, %q", tc.text, got, errorText(err), tc.want, tc.fail)
+		}
+		if meant := advised(err); meant != "" {
+			if _, err := ParseSize(meant); err != nil {
+				t.Errorf("%q: what is advised is refused too: %s %v", tc.text, meant, err)
+			}
 		}
 	}
 }
@@ -47,12 +65,24 @@ func TestParseRate(t *testing.T) {
 		{"1500", 1500, ""},
 		{"50MiB/s", 50 << 20, ""},
 		{"50MiB", 0, "is not a rate per second (write 50MiB/s)"},
+		{"50 MiB/s", 0, "is not a rate (write 50MiB/s)"},
+		{"50mb/s", 0, "is not a rate (write 50MB/s)"},
+		{"1.5MiB/s", 0, "is not a rate (write 1536KiB/s)"},
+		{"1500/s", 0, "is not a rate per second (write 1500B/s)"},
+		{"1,500/s", 0, "is not a rate (write 1500B/s)"},
+		{"-1", 0, "is not a rate (write a rate like 50MiB/s, or 0 for no limit)"},
+		{"50Mbit/s", 0, "is not a rate (write a rate like 50MiB/s, or 0 for no limit)"},
 		{"fast", 0, "is not a rate (write a rate like 50MiB/s, or 0 for no limit)"},
 		{"1MiB/min", 0, "is not a rate (write a rate like 50MiB/s, or 0 for no limit)"},
 	} {
 		got, err := ParseRate(tc.text)
 		if got != tc.want || errorText(err) != tc.fail {
 			t.Errorf("ParseRate(%q) = %d, %q; want %d, %q", tc.text, got, errorText(err), tc.want, tc.fail)
+		}
+		if meant := advised(err); meant != "" {
+			if _, err := ParseRate(meant); err != nil {
+				t.Errorf("%q: what is advised is refused too: %s %v", tc.text, meant, err)
+			}
 		}
 	}
 }
@@ -98,6 +128,32 @@ func FuzzParseSize(f *testing.F) {
 			}
 		}
 	})
+}
+
+// advised returns what an error says to write, "" where it gives no text that can be taken as it is.
+func advised(err error) string {
+	var syntax *SyntaxError
+	if !errors.As(err, &syntax) || strings.HasPrefix(syntax.Hint, "write a ") {
+		return ""
+	}
+	if text, found := strings.CutPrefix(syntax.Hint, meant); found {
+		return text
+	}
+	return ""
+}
+
+// TestMarshal: what is printed as JSON is what a file takes.
+func TestMarshal(t *testing.T) {
+	got, err := json.Marshal(struct {
+		Size Size
+		Rate Rate
+		None Rate
+		Key  Secret
+	}{10 << 20, 1500, 0, NewSecret("hunter2")})
+	want := `{"Size":"10MiB","Rate":"1500B/s","None":"0","Key":"\u003csecret\u003e"}`
+	if err != nil || string(got) != want {
+		t.Errorf("%s, %v; want %s", got, err, want)
+	}
 }
 
 func errorText(err error) string {
