@@ -73,18 +73,21 @@ func (s *keySet) trim() {
 	}
 }
 
-// room returns a table for n keys, empty, behind those in use.
-func (s *keySet) room(n int) (from, size int) {
+// keyRoom is what a keySet has of one map: its keys from base on, and its table.
+type keyRoom struct{ base, from, size int }
+
+// room returns room for n keys behind those in use, with an empty table.
+func (s *keySet) room(n int) keyRoom {
 	if s.seed == (maphash.Seed{}) {
 		s.seed = maphash.MakeSeed()
 	}
-	from, size = len(s.table), 1<<bits.Len(uint(2*n))
+	from, size := len(s.table), 1<<bits.Len(uint(2*n))
 	for cap(s.table)-from < size {
 		s.table = append(s.table[:cap(s.table)], 0)
 	}
 	s.table = s.table[:from+size]
 	clear(s.table[from:])
-	return from, size
+	return keyRoom{len(s.keys), from, size}
 }
 
 // add enters the key whose text begins at from, and marks the one before it that is equal.
@@ -109,8 +112,7 @@ func (s *keySet) add(from, base int, table []uint32) {
 // membersStrict is members with unique keys whatever comes.
 func (r *renderer) membersStrict(dst, b []byte, i, n, depth int) ([]byte, int, error) {
 	base, text, table := len(r.keys), len(r.text), len(r.table)
-	from, size := r.room(n)
-	err := r.collect(b, i, n, depth, base, from, size)
+	err := r.collect(b, i, n, depth, r.room(n))
 	if err == nil {
 		dst, i, err = r.write(dst, b, i, n, depth, base)
 	}
@@ -129,10 +131,10 @@ func (r *renderer) merge(dst []byte, maps [][]byte) ([]byte, error) {
 		}
 		total += n
 	}
-	from, size := r.room(total)
+	room := r.room(total)
 	for _, m := range maps {
 		_, n, i, _ := head(m, 0)
-		if err := r.collect(m, i, n, 1, base, from, size); err != nil {
+		if err := r.collect(m, i, n, 1, room); err != nil {
 			return dst, err
 		}
 	}
@@ -151,13 +153,13 @@ func (r *renderer) merge(dst []byte, maps [][]byte) ([]byte, error) {
 }
 
 // collect enters the keys of the n members at b[i].
-func (r *renderer) collect(b []byte, i, n, depth, base, from, size int) (err error) {
+func (r *renderer) collect(b []byte, i, n, depth int, room keyRoom) (err error) {
 	for range n {
 		start := len(r.text)
 		if r.text, i, err = r.key(r.text, b, i, depth); err != nil {
 			return err
 		}
-		r.add(start, base, r.table[from:from+size])
+		r.add(start, room.base, r.table[room.from:room.from+room.size])
 		if i = ValueEnd(b, i); i < 0 {
 			return ErrTruncated
 		}
