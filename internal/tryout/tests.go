@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/seed-afc6a195/aggregator/internal/ndjson"
+	"github.com/seed-afc6a195/aggregator/pkg/config"
 	"github.com/seed-afc6a195/aggregator/pkg/route"
 )
 
@@ -64,10 +66,17 @@ const testTime = "2026-01-01T00:00:00Z"
 // ReadTests reads a file of tests. Its error names all mistakes, each with its line. Events without
 // a cluster or a tag get those of c.Example.
 func (c *Configuration) ReadTests(file string, data []byte) ([]Test, error) {
-	r := &testReader{c: c, file: file}
+	r := &testReader{c: c, file: file, merging: map[*yaml.Node]bool{}}
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	var doc yaml.Node
 	if err := decoder.Decode(&doc); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%s: not valid YAML: %s", file, strings.TrimPrefix(err.Error(), "yaml: "))
+	}
+	var next yaml.Node
+	if err := decoder.Decode(&next); err == nil {
+		return nil, fmt.Errorf("%s:%d: a second YAML document: write all tests into one list, and remove the ---", file,
+			next.Line)
+	} else if !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("%s: not valid YAML: %s", file, strings.TrimPrefix(err.Error(), "yaml: "))
 	}
 	if len(doc.Content) == 0 || doc.Content[0].Kind != yaml.SequenceNode || len(doc.Content[0].Content) == 0 {
@@ -85,6 +94,8 @@ type testReader struct {
 	file  string
 	errs  []error
 	nodes int
+	// merging are mappings whose members are being taken over into others.
+	merging map[*yaml.Node]bool
 }
 
 func (r *testReader) wrong(n *yaml.Node, format string, args ...any) {
@@ -100,12 +111,16 @@ func (r *testReader) fields(n *yaml.Node, what string, known map[string]func(*ya
 		return
 	}
 	seen := map[string]bool{}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		key, value := n.Content[i], resolved(n.Content[i+1])
+	for _, p := range r.pairs(n) {
+		key, value := p.key, p.value
 		read := known[key.Value]
 		switch {
 		case read == nil:
-			r.wrong(key, "%s has no key %q", what, key.Value)
+			hint := "write one of " + strings.Join(slices.Sorted(maps.Keys(known)), ", ")
+			if near := config.Nearest(key.Value, slices.Sorted(maps.Keys(known))); near != "" {
+				hint = "did you mean " + near + "?"
+			}
+			r.wrong(key, "%s has no key %q: %s", what, key.Value, hint)
 		case seen[key.Value]:
 			r.wrong(key, "the key %s is given twice", key.Value)
 		default:
@@ -113,6 +128,39 @@ func (r *testReader) fields(n *yaml.Node, what string, known map[string]func(*ya
 			read(value)
 		}
 	}
+}
+
+// pair is a key of a mapping, and its value without aliases.
+type pair struct{ key, value *yaml.Node }
+
+// pairs returns the members of the mapping n, then those of the mappings that it merges (<<) which no earlier one has.
+func (r *testReader) pairs(n *yaml.Node) (all []pair) {
+	own := map[string]bool{}
+	var merged []*yaml.Node
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], resolved(n.Content[i+1])
+		if key.ShortTag() != "!!merge" {
+			all, own[key.Value] = append(all, pair{key, value}), true
+			continue
+		}
+		for _, m := range items(value) {
+			if r.nodes++; m.Kind != yaml.MappingNode || r.merging[m] || r.nodes > maxNodes {
+				r.wrong(m, "<< takes a mapping that is not within itself, or a list of them")
+				continue
+			}
+			merged = append(merged, m)
+		}
+	}
+	for _, m := range merged {
+		r.merging[m] = true
+		for _, p := range r.pairs(m) {
+			if !own[p.key.Value] {
+				all, own[p.key.Value] = append(all, p), true
+			}
+		}
+		delete(r.merging, m)
+	}
+	return all
 }
 
 func resolved(n *yaml.Node) *yaml.Node {
@@ -129,6 +177,17 @@ func (r *testReader) text(into *string) func(*yaml.Node) {
 			return
 		}
 		*into = n.Value
+	}
+}
+
+// texts reads a list of texts, or one.
+func (r *testReader) texts(into *[]string) func(*yaml.Node) {
+	return func(n *yaml.Node) {
+		for _, n := range items(n) {
+			var text string
+			r.text(&text)(n)
+			*into = append(*into, text)
+		}
 	}
 }
 
@@ -188,6 +247,9 @@ func (r *testReader) test(n *yaml.Node) Test {
 			r.wrong(n, "input should be a record, a text, or a list of them")
 		}
 	}
+	if len(t.Events) == 0 && input != nil && input.Kind == yaml.ScalarNode {
+		r.wrong(input, "input is empty: write a record, a text or a list of them, [] for none")
+	}
 	for _, n := range items(expect) {
 		t.Expect = append(t.Expect, r.expectation(resolved(n)))
 	}
@@ -200,7 +262,11 @@ func items(n *yaml.Node) []*yaml.Node {
 	case n == nil:
 		return nil
 	case n.Kind == yaml.SequenceNode:
-		return n.Content
+		var all []*yaml.Node
+		for _, item := range n.Content {
+			all = append(all, resolved(item))
+		}
+		return all
 	default:
 		return []*yaml.Node{n}
 	}
@@ -210,7 +276,13 @@ func (r *testReader) expectation(n *yaml.Node) Expectation {
 	x := Expectation{Line: n.Line, Result: Delivered}
 	refusal := func(result string) func(*yaml.Node) {
 		return func(n *yaml.Node) {
-			r.text(&x.Reason)(n)
+			if r.text(&x.Reason)(n); n.ShortTag() == "!!null" || n.ShortTag() == "!!bool" && n.Value == "true" {
+				// Whatever the reason.
+				x.Reason = ""
+			}
+			if x.Result != Delivered {
+				r.wrong(n, "an event is %s or %s, not both", Dropped, DeadLetter)
+			}
 			x.Result = result
 		}
 	}
@@ -230,19 +302,18 @@ func (r *testReader) expectation(n *yaml.Node) Expectation {
 	}
 	r.fields(n, "an expectation", map[string]func(*yaml.Node){
 		"route": r.text(&x.Route), "time": r.time(&x.Time),
-		"outputs": func(n *yaml.Node) {
-			for _, n := range items(n) {
-				x.Outputs = append(x.Outputs, n.Value)
-			}
-		},
-		"targets": func(n *yaml.Node) {
-			for _, n := range items(n) {
-				x.Targets = append(x.Targets, n.Value)
-			}
-		},
+		"outputs": r.texts(&x.Outputs), "targets": r.texts(&x.Targets),
 		"record": value(&x.Record), "contains": value(&x.Contains), "document": value(&x.Document),
 		Dropped: refusal(Dropped), DeadLetter: refusal(DeadLetter),
 	})
+	if x.Result != Delivered && (x.Record != nil || x.Contains != nil || x.Document != nil || x.Targets != nil) {
+		r.wrong(n, "an event that is %s has no record, contains, document or targets: leave them out", x.Result)
+	}
+	for _, name := range x.Outputs {
+		if known := r.c.cfg.OutputNames(); !slices.Contains(known, name) {
+			r.wrong(n, "there is no output %q: the configuration has %s", name, strings.Join(known, ", "))
+		}
+	}
 	if x.Route != "" {
 		if i, err := route.Find(r.c.routes, x.Route); err != nil {
 			r.wrong(n, "%v", err)
@@ -280,12 +351,12 @@ func (r *testReader) json(dst []byte, n *yaml.Node) []byte {
 	switch n = resolved(n); n.Kind {
 	case yaml.MappingNode:
 		dst = append(dst, '{')
-		for i := 0; i+1 < len(n.Content); i += 2 {
+		for i, p := range r.pairs(n) {
 			if i > 0 {
 				dst = append(dst, ',')
 			}
-			dst = append(appendJSON(dst, n.Content[i].Value), ':')
-			dst = r.json(dst, n.Content[i+1])
+			dst = append(appendJSON(dst, p.key.Value), ':')
+			dst = r.json(dst, p.value)
 		}
 		return append(dst, '}')
 	case yaml.SequenceNode:

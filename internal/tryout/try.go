@@ -10,8 +10,10 @@ import (
 	"fmt"
 	"io"
 	"time"
+	"unicode"
 
 	"github.com/seed-afc6a195/aggregator/internal/ndjson"
+	"github.com/seed-afc6a195/aggregator/internal/safetext"
 )
 
 // maxLine is the longest line that is read, in bytes.
@@ -31,7 +33,13 @@ type Options struct {
 }
 
 // Counts are how many events came to which result. Made ones, by steps, are among none of the others.
-type Counts struct{ Events, Delivered, Dropped, Dead, Joined, Made int }
+type Counts struct {
+	Events, Delivered, Dropped, Dead, Joined, Made int
+	// Broken is how many lines begin as a JSON object does and are none, and so were taken as text. First is the number
+	// of the first of these events, and Why is what is wrong with it.
+	Broken, First int
+	Why           string
+}
 
 // Try reads lines from in, a JSON object or {"log": line} each, and writes to out what becomes of
 // them, until in ends or ctx. An event that several routes take is counted once for each.
@@ -84,7 +92,12 @@ func (c *Configuration) Try(ctx context.Context, in io.Reader, out io.Writer, o 
 		}
 		now := o.Now()
 		n.Events++
-		record, at := Record(line, o.TimeKey, now)
+		record, at, broken := readRecord(line, o.TimeKey, now)
+		if broken != nil {
+			if n.Broken++; n.Broken == 1 {
+				n.First, n.Why = n.Events, broken.Error()
+			}
+		}
 		err := write(append(run.Flush(now, false),
 			run.Give(Event{Cluster: o.Cluster, Tag: o.Tag, Time: at, Record: record}, now)...))
 		if err != nil {
@@ -154,18 +167,31 @@ func (n Counts) String() string {
 	if n.Made > 0 {
 		text += fmt.Sprintf(", made by steps: %d", n.Made)
 	}
+	if n.Broken > 0 {
+		text += fmt.Sprintf("\nbegin with { and are no JSON object, so they were taken as text: %d; "+
+			"the first is event %d: %s",
+			n.Broken, n.First, safetext.Line(n.Why, unicode.ReplacementChar))
+	}
 	return text
 }
 
 // Record returns the record that a line is, and its time: what timeKey holds, or else now.
 func Record(line []byte, timeKey string, now time.Time) (record []byte, at time.Time) {
+	record, at, _ = readRecord(line, timeKey, now)
+	return record, at
+}
+
+// readRecord is Record; broken is what is wrong with a line that looks like an object, and was taken as text.
+func readRecord(line []byte, timeKey string, now time.Time) (record []byte, at time.Time, broken error) {
 	if ndjson.IsObject(line) {
-		if record, at, err := ndjson.AppendObject(nil, line, timeKey); err == nil {
+		record, at, err := ndjson.AppendObject(nil, line, timeKey)
+		if err == nil {
 			if at.IsZero() {
 				at = now
 			}
-			return record, at
+			return record, at, nil
 		}
+		broken = err
 	}
-	return ndjson.AppendText(nil, line), now
+	return ndjson.AppendText(nil, line), now, broken
 }

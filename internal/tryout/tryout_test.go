@@ -282,7 +282,8 @@ func TestReadTests_Failure(t *testing.T) {
 			`routes are 0 (kube.**), 1`,
 		"- name: a\n  input: &a {b: *a}\n  expect: dropped": "values in one file",
 		"- name: a\n  input: {a: .inf, b: 1}\n  expect: {x: 1}\n- {y: 1}": "x:3: an expectation has no key " +
-			"\"x\"\nx:4: a test has no key \"y\"",
+			"\"x\": write one of contains, dead_letter, document, dropped, outputs, record, route, targets, time\n" +
+			"x:4: a test has no key \"y\"",
 	} {
 		if _, err := c.ReadTests("x", []byte(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", text, err, want)
