@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -198,11 +199,47 @@ func TestParseFailures(t *testing.T) {
 		{"a string that is cut", `1 write(1, "\x61"..., 5) = 5` + "\n"},
 		{"no hexadecimal", `1 write(1, "abcd", 4) = 4` + "\n"},
 		{"more written than shown", `1 write(1, "\x61", 5) = 5` + "\n"},
+		{"fewer arguments than it has", "1 openat(3) = 4\n"},
+		{"a write of nothing", "1 write(1) = 0\n"},
+		{"a write without a place", `1 pwrite64(3, "\x61", 1) = 1` + "\n"},
+		{"the new name of nothing", `1 rename(` + hex("/q/x") + `, ` + hex("/q/y") + `) = 0` + "\n"},
+		{"a name that goes elsewhere", `1 rename(` + hex("/q/a") + `, ` + hex("/elsewhere") + `) = 0` + "\n"},
+		{"one name of two", `1 link(` + hex("/q/a") + `) = 0` + "\n"},
+		{"no name at all", "1 unlink(3) = 0\n"},
 		{"a file that nobody made", `1 openat(AT_FDCWD, ` + hex("/q/x") + `, O_RDONLY) = 3` + "\n"},
 	} {
-		if _, err := Parse(strings.NewReader(tc.line), "/q", dir()); err == nil {
-			t.Errorf("%s: no error", tc.name)
+		if _, err := Parse(strings.NewReader(tc.line), "/q", dir("a", "1")); err == nil ||
+			!strings.HasPrefix(err.Error(), "line 1 of the trace: ") {
+			t.Errorf("%s: %v", tc.name, err)
 		}
+	}
+}
+
+// What is not below the root, or happens to a descriptor that is not, changes nothing; a line that is cut at the end of
+// the trace has not happened.
+func TestParse_Elsewhere(t *testing.T) {
+	for name, lines := range map[string][]string{
+		"another directory": {`1 openat(AT_FDCWD, "/queue/a", O_RDWR|O_CREAT, 0600) = 3`, write, sync},
+		"a name elsewhere":  {`1 unlink("/tmp/a") = 0`, `1 mkdir("/tmp/d", 0700) = 0`},
+		"within a file":     {`1 openat(AT_FDCWD, "/q/a/b", O_RDWR|O_CREAT, 0600) = 3`, write},
+		"no descriptor":     {`1 ftruncate(9, 0) = 0`, `1 fsync(9) = 0`, `1 close(9) = 0`, `1 write(2, "x", 1) = 1`},
+		"what failed":       {`1 openat(AT_FDCWD, "/q/b", O_RDWR|O_CREAT, 0600) = -1 ENOSPC (No space)`, write},
+		"a thread's end":    {`1 +++ exited with 0 +++`, `2 --- SIGTERM {} ---`, `3 ???( <unfinished ...>`},
+		"not known how":     {`1 openat(AT_FDCWD, "/q/b", O_RDWR|O_CREAT, 0600) = ?`},
+	} {
+		tr := trace(t, dir("a", "1"), lines...)
+		for _, op := range tr.Ops {
+			if op.Kind != None {
+				t.Errorf("%s: %+v", name, op)
+			}
+		}
+	}
+	const cut = `1 unlink("\x2f\x71\x2f\x61") = 0`
+	if tr, err := Parse(strings.NewReader(cut), "/q", dir("a", "1")); err != nil || len(tr.Ops) != 0 {
+		t.Errorf("%v, %v", tr, err)
+	}
+	if args := Args("/log"); args[len(args)-1][:6] != "trace=" || !slices.Contains(args, "/log") {
+		t.Errorf("strace is called with %v", args)
 	}
 }
 

@@ -183,6 +183,9 @@ func (p *parser) line(line string) error {
 		}
 	}
 	c := &call{name: name, args: split(args), op: -1, begun: len(p.Ops)}
+	if len(c.args) < fewest(name) {
+		return fmt.Errorf("%s with %d arguments", name, len(c.args))
+	}
 	if err := p.begin(c); err != nil {
 		return err
 	}
@@ -191,6 +194,19 @@ func (p *parser) line(line string) error {
 		return nil
 	}
 	return p.end(c, ") = "+ret)
+}
+
+// fewest returns how many arguments a call has at least, of those that are looked at.
+func fewest(name string) int {
+	switch name {
+	case "openat":
+		return 3
+	case "write", "ftruncate":
+		return 2
+	case "pwrite64":
+		return 4
+	}
+	return 1
 }
 
 func cutLast(s, sep string) (before, after string, found bool) {
@@ -419,7 +435,8 @@ func (p *parser) find(path string) (dir int, name string, ok bool) {
 			return 0, "", false
 		}
 	}
-	return dir, parts[len(parts)-1], true
+	// Nothing is in a file.
+	return dir, parts[len(parts)-1], p.nodes[dir].dir != nil
 }
 
 // unquote reads a string of strace -xx.
