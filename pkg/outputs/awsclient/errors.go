@@ -196,7 +196,7 @@ func describe(err error) string {
 		if errors.As(send.Err, &at) {
 			text = outputs.DiagnoseAt(at.URL, at.Err)
 		}
-		// These outputs have no tls: authorities are the SDK's to find, and a certificate's name is that of the endpoint.
+		// These outputs have no tls: authorities are the SDK's to find, and a certificate's name is the endpoint's.
 		return oneLine(strings.NewReplacer(
 			"set tls.ca_file to that authority's certificate",
 			"set AWS_CA_BUNDLE in the environment to a file with that authority's certificate",

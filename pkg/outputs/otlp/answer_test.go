@@ -104,7 +104,7 @@ func TestOneLine(t *testing.T) {
 	}
 }
 
-// An answer proves a delivery, or everything is sent again: Loki's 260 is one of success, and takes nothing.
+// An answer proves a delivery, or all is sent again: Loki's 260 is one of success, and takes nothing.
 func TestProof(t *testing.T) {
 	for _, tc := range []struct {
 		name, kind string

@@ -7,8 +7,8 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
 
-// OneTarget holds that what a server answers to requests for one tenant, or path, is about that one alone: refusing makes
-// an output whose server answers requests with events of the cluster "bad" with status, and takes all others.
+// OneTarget holds that what a server answers to requests for one tenant, or path, is about that one alone: refusing
+// makes an output whose server answers requests with events of the cluster "bad" with status, and takes all others.
 func OneTarget(t *testing.T, refusing func(t *testing.T, status int) outputs.Output) {
 	t.Helper()
 	for _, tc := range []struct {

@@ -92,8 +92,8 @@ func (o *Output) explain(r *reply) error {
 	if err := httpclient.Explain(o.cfg.URL, answer); err != nil {
 		return err
 	}
-	return fmt.Errorf("%s: it answered %s: %s: is it the URL of Splunk's HTTP Event Collector?", o.cfg.URL, answer.Text(),
-		r.said())
+	return fmt.Errorf("%s: it answered %s: %s: is it the URL of Splunk's HTTP Event Collector?", o.cfg.URL,
+		answer.Text(), r.said())
 }
 
 // maxProbes bounds how many indexes are asked about.
