@@ -10,6 +10,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/seed-afc6a195/aggregator/internal/convert/flow"
+	"github.com/seed-afc6a195/aggregator/internal/convert/settings"
 )
 
 // document writes the new configuration.
@@ -51,6 +52,16 @@ func (b *builder) document() ([]byte, error) {
 			Comment: "/metrics, /status, /healthz, /readyz",
 		})
 	}
+	body, err := write(doc, "")
+	if err != nil {
+		return nil, err
+	}
+	// What was read for an output may not be what it is written with.
+	b.notes.Files = slices.DeleteFunc(b.notes.Files, func(f settings.Needed) bool {
+		return !bytes.Contains(body, []byte(f.Name)) && !slices.ContainsFunc(b.agents, func(a File) bool {
+			return bytes.Contains(a.Data, []byte(f.Name))
+		})
+	})
 	return write(doc, b.head())
 }
 

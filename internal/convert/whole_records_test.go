@@ -54,9 +54,13 @@ buffer:
 filters:
   common:
     # old.conf:5 <filter **> parser
-    - parse: {field: log, format: json, time: {format: '%Y-%m-%dT%H:%M:%S%z'}}
-    - parse: {field: log, format: regex, regex: '^(?<level>[A-Z]+) (?<message>.*)$'}
-      when: record.log != nil
+    - modify: {rename: {log: _text}}
+    - parse: {field: _text, format: json, time: {format: '%Y-%m-%dT%H:%M:%S%z'}}
+      when: record._text != nil
+    - parse: {field: _text, format: regex, regex: '^(?<level>[A-Z]+) (?<message>.*)$'}
+      when: record._text != nil
+    - parse: {field: _text, format: text}
+      when: record._text != nil
 
 routes:
   # old.conf:26 <match **> stdout
@@ -74,7 +78,7 @@ stdout (standard output): {"stream":"stderr","level":"WARN","message":"disk
     full","@timestamp":"2026-01-01T00:00:00Z"}
 failed: parse: not a JSON object
 failed: parse: the regular expression does not match
-stdout (standard output): {"log":"plain","stream":"stdout","@timestamp":"2026-01-01T00:00:00Z"}
+stdout (standard output): {"stream":"stdout","message":"plain","@timestamp":"2026-01-01T00:00:00Z"}
 `},
 		{Name: "several lines are one event", Old: `
 <source>

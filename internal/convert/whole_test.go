@@ -87,6 +87,14 @@ filters:
     # old.conf:12 <filter kube.**> record_transformer
     - expr: {set: {level: 'lower(string((record.level ?? "info") ?? ""))'}}
     - modify: {remove: [kubernetes], set: {ns: '{record.kubernetes.namespace_name}'}}
+    # old.conf:21 <match kube.**> elasticsearch
+    # An event that says its own @timestamp keeps it.
+    - parse:
+        field: '["@timestamp"]'
+        format: regex
+        regex: '^(?<time>\d{4}-\d\d-\d\d[T ].+)$'
+        keep: true
+      when: 'record["@timestamp"] != nil'
 
 routes:
   # old.conf:21 <match kube.**> elasticsearch

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -69,16 +70,25 @@ func timeFormatter() func(...any) (any, error) {
 			}
 			zone, _ = zones.LoadOrStore(name, loaded)
 		}
+		there := at.In(zone.(*time.Location)) //nolint:forcetypeassert // nothing else is stored
+		_, offset := there.Zone()
+		if offset != 0 {
+			text = strings.NewReplacer("%%", "%%", "%z", there.Format("-0700"), "%Z", there.Format("MST"),
+				"%s", strconv.FormatInt(at.Unix(), 10)).Replace(text)
+		}
 		format, ok := formats.Load(text)
 		if !ok {
 			parsed, err := timeFormat(text)
 			if err != nil {
 				return nil, err
 			}
-			format, _ = formats.LoadOrStore(text, parsed)
+			// What says its second itself is another format each time.
+			if format = parsed; offset == 0 || !strings.Contains(params[1].(string), "%s") {
+				format, _ = formats.LoadOrStore(text, parsed)
+			}
 		}
-		_, offset := at.In(zone.(*time.Location)).Zone() //nolint:forcetypeassert // nothing else is stored
-		ev := event.Event{Time: event.Time{Sec: at.Unix() + int64(offset)}}
+		shifted := event.Time{Sec: at.Unix() + int64(offset), Nsec: uint32(at.Nanosecond())}
+		ev := event.Event{Time: shifted}
 		return string(format.(*event.Template).Append(nil, &ev, nil)), nil //nolint:forcetypeassert // likewise
 	}
 }

@@ -26,13 +26,16 @@ func TestFunctions(t *testing.T) {
 		{`strftime(time, "%Y.%m.%d")`, "2026.11.30", ""},
 		{`strftime(time, "%Y.%m.%d", "Asia/Seoul")`, "2026.12.01", ""},
 		{`strftime(time, "%Y-%m-%dT%H", "America/New_York")`, "2026-11-30T15", ""},
+		{`strftime(time, "%H:%M:%S.%L %N%z %Z")`, "20:30:00.250 250000000+0000 UTC", ""},
+		{`strftime(time, "%H:%M %z %Z %% %s", "Asia/Seoul")`, "05:30 +0900 KST % 1796070600", ""},
+		{`strftime(time, "%H %z", "America/New_York")`, "15 -0500", ""},
 		{`strftime(time, "%Y", "Mars/Olympus")`, "", "unknown time zone"},
 		{`strftime(time, "%Q")`, "", "unknown conversion"},
 		{`strftime(time, "{tag}")`, "", "no placeholders"},
 		{`strftime(time, tag)`, "", "the format of strftime is written in quotes"},
 	} {
 		e := &Event{}
-		e.Reset(&event.Event{Chunk: &event.Chunk{}, Time: event.Time{Sec: at.Unix()}, Record: record}, nil)
+		e.Reset(&event.Event{Chunk: &event.Chunk{}, Time: event.Time{Sec: at.Unix(), Nsec: 25e7}, Record: record}, nil)
 		x, err := NewExpression(tc.expression)
 		var got []byte
 		if err == nil {

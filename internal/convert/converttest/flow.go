@@ -80,6 +80,9 @@ func target(t flow.Target) string {
 		if rule.Keep {
 			head += ", and on"
 		}
+		if rule.Label != nil {
+			head += fmt.Sprintf(", to %q", *rule.Label)
+		}
 		b.WriteString(indent(wrap(head+": "+tags(rule.Tags)) + indent(Steps(rule.Set))))
 	}
 	return b.String()

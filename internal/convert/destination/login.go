@@ -76,6 +76,15 @@ func Bearer(r *settings.Reader, o *flow.Output, token string) {
 	o.Settings = o.Settings.With("bearer_token", token)
 }
 
+// Signed says that requests are signed as AWS wants it, in place of a name and a password, and gives them what m says.
+func Signed(r *settings.Reader, o *flow.Output, m flow.Map) {
+	if o.Settings.Get("username") != nil || o.Settings.Get("api_key") != nil {
+		r.Notes.Say(r.At, r.Title, "the name and the password are left out: requests are signed", "")
+		o.Settings = o.Settings.Without("username", "password", "api_key")
+	}
+	o.Settings = o.Settings.With("aws", m)
+}
+
 // CloudAuth reads Elastic Cloud's login, name:password.
 func CloudAuth(r *settings.Reader, o *flow.Output) {
 	v, ok := r.Value("cloud_auth")

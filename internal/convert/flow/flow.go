@@ -144,6 +144,8 @@ type Rule struct {
 	Tags Tags
 	// Keep says that the event goes on under its own tag as well.
 	Keep bool
+	// Label is where its events go, if not to the label of all rules.
+	Label *string
 }
 
 // Output is a destination.

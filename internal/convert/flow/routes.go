@@ -209,7 +209,11 @@ func (p *planner) retag(m *Match, r *Retag, w way) (entries []entry) {
 		if r.Once {
 			taken.skip = append(taken.skip[:len(taken.skip):len(taken.skip)], m)
 		}
-		group := p.pipe(r.Label, rule.At, taken)
+		label := r.Label
+		if rule.Label != nil {
+			label = *rule.Label
+		}
+		group := p.pipe(label, rule.At, taken)
 		if known && !w.open {
 			group = p.close(group, taken, m)
 			// The order of routes says it.

@@ -48,12 +48,28 @@ func (c *converter) records(r *settings.Reader, o *flow.Output) {
 			`set the field by expr: strftime(time, "`+format+`")`)
 	}
 	fields(o, time, "")
-	r.Ignore("simple_aggregation", "data_keys", "append_newline", "experimental_concurrency",
+	dataKeys(r, o)
+	r.Ignore("simple_aggregation", "append_newline", "experimental_concurrency",
 		"experimental_concurrency_retries")
 	if compress, ok := r.Plain("compression"); ok && compress == "gzip" && o.Type == "firehose" {
 		o.Settings = o.Settings.With("compression", "gzip")
 	} else if ok && compress != "" {
 		r.Lose("compression", "records have no compression "+compress, "use the stream's own")
+	}
+}
+
+// dataKeys reads data_keys: the fields that are sent, and none else.
+func dataKeys(r *settings.Reader, o *flow.Output) {
+	var keep []any
+	for _, v := range r.All("data_keys") {
+		for name := range strings.SplitSeq(v.Shown(), ",") {
+			if name = strings.TrimSpace(name); name != "" {
+				keep = append(keep, ruby.Path([]string{name}))
+			}
+		}
+	}
+	if keep != nil {
+		o.Steps = append(o.Steps, flow.Step{Kind: "modify", Body: flow.Map{{Key: "keep", Value: keep}}})
 	}
 }
 
@@ -154,7 +170,7 @@ func withDefault(template, def string) string {
 func (c *converter) s3(r *settings.Reader, o *flow.Output) {
 	o.Type = "s3"
 	c.aws(r, o)
-	o.Settings = o.Settings.With("bucket", c.must(r, "bucket"))
+	destination.Bucket(r, o, "bucket")
 	o.Settings = o.Settings.With("key", c.s3Key(r))
 	compress, _ := r.Plain("compression")
 	switch compress {

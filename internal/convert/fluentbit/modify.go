@@ -1,6 +1,7 @@
 package fluentbit
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
@@ -17,6 +18,8 @@ type changes struct {
 	body    flow.Map
 	rank    int
 	touched []string
+	// gone report whether fields are removed by what their names are like.
+	gone []func(name string) bool
 }
 
 // next begins a new step where the order within one, or a field that it has changed, would make a difference.
@@ -77,21 +80,30 @@ func (c *converter) modify(r *settings.Reader) []flow.Step {
 		if len(conditions) > 1 {
 			when = "(" + strings.Join(conditions, ") and (") + ")"
 		}
-		return onlyWhen(ch.steps, when)
+		return onlyWhen(ch.steps, when, ch.own())
 	}
 	return ch.steps
 }
 
+// own is a name for a field of the steps' own that none of them removes.
+func (ch *changes) own() string {
+	for _, name := range [...]string{"_when", "when_", "~when", "0when", "WHEN"} {
+		if !slices.ContainsFunc(ch.gone, func(gone func(string) bool) bool { return gone(name) }) {
+			return name
+		}
+	}
+	return "_when"
+}
+
 // onlyWhen makes steps for events of a condition alone. Of several, the first may change what it is about: then it is
 // found before them all.
-func onlyWhen(steps []flow.Step, code string) []flow.Step {
-	const found = "_when"
+func onlyWhen(steps []flow.Step, code, found string) []flow.Step {
 	several := len(steps) > 1
 	if several {
 		steps = append([]flow.Step{{Kind: "expr", Body: flow.Map{{
-			Key: "set", Value: flow.Map{{Key: found, Value: flow.Expression(code)}},
+			Key: "set", Value: flow.Map{{Key: ruby.Path([]string{found}), Value: flow.Expression(code)}},
 		}}}}, steps...)
-		code = "record." + found + " == true"
+		code = ruby.Field([]string{found}) + " == true"
 	}
 	for i := range steps {
 		switch own := steps[i].When; {
@@ -103,7 +115,9 @@ func onlyWhen(steps []flow.Step, code string) []flow.Step {
 		}
 	}
 	if several {
-		steps = append(steps, flow.Step{Kind: "modify", Body: flow.Map{{Key: "remove", Value: []any{found}}}})
+		steps = append(steps, flow.Step{Kind: "modify", Body: flow.Map{{
+			Key: "remove", Value: []any{ruby.Path([]string{found})},
+		}}})
 	}
 	return steps
 }
@@ -123,6 +137,7 @@ func (c *converter) change(r *settings.Reader, ch *changes, e syntax.Entry) bool
 		ch.next(rankRemove, field)
 		ch.list("remove", field)
 	case "remove_wildcard":
+		ch.gone = append(ch.gone, func(name string) bool { return strings.HasPrefix(name, key) })
 		ch.next(rankRemove, key+"*")
 		ch.list("remove", ruby.Path([]string{key + "*"}))
 	case "rename", "hard_rename":
@@ -165,6 +180,11 @@ func (c *converter) removeRegex(r *settings.Reader, ch *changes, e syntax.Entry)
 	if !ok {
 		return
 	}
+	// What pattern returned is an expression.
+	ch.gone = append(ch.gone, func(name string) bool {
+		matched, err := regexp.MatchString(re, name)
+		return err == nil && matched == (end != "")
+	})
 	ch.flush()
 	ch.steps = append(ch.steps, rest(keep+flow.Quote(re)+end)...)
 }

@@ -244,11 +244,20 @@ func awsAuth(r *settings.Reader, o *flow.Output) {
 			{"aws_role_arn", "role_arn"},
 			{"aws_external_id", "external_id"},
 		} {
-			if text, ok := r.Text(p.old); ok {
+			text, ok := r.Text(p.old)
+			if p.key == "role_arn" {
+				text = destination.RoleARN(r, p.old)
+				ok = text != ""
+			}
+			if ok && (p.key != "region" || destination.IsRegion(text)) {
 				m = m.With(p.key, text)
+			} else if ok {
+				r.Lose(p.old, text+" is no region", "write the region's code, such as eu-central-1")
+				m = m.With(p.key, "${env:AWS_REGION}")
+				r.Notes.NeedEnv("AWS_REGION", "the region of "+r.Title)
 			}
 		}
-		o.Settings = o.Settings.With("aws", m)
+		destination.Signed(r, o, m)
 	}
 	r.Ignore("aws_auth", "aws_region", "aws_role_arn", "aws_external_id", "aws_service_name", "aws_sts_endpoint",
 		"aws_profile")

@@ -215,7 +215,7 @@ func (c *converter) conditional(r *settings.Reader, steps []flow.Step) []flow.St
 	if strings.EqualFold(s.Text("op"), "or") {
 		join = " or "
 	}
-	return onlyWhen(steps, strings.Join(all, join))
+	return onlyWhen(steps, strings.Join(all, join), "_when")
 }
 
 // comparison reads one rule of a condition: a field, what it is compared by, and a value.

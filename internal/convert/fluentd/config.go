@@ -23,6 +23,8 @@ type converter struct {
 	agent bool
 	// ownLog says that there is a label for fluentd's own log, toOwnLog that other events are sent there too.
 	ownLog, toOwnLog bool
+	// errors says that there is a label for events that plugins refuse.
+	errors bool
 }
 
 // ownLog is the label that fluentd's own log has.
@@ -47,6 +49,9 @@ func Convert(root *syntax.Section, notes *settings.Notes) *flow.Old {
 	c.ownLog = slices.ContainsFunc(sections, func(s *syntax.Section) bool {
 		return s.Name == "label" &&
 			s.Arg == ownLog
+	})
+	c.errors = slices.ContainsFunc(sections, func(s *syntax.Section) bool {
+		return s.Name == "label" && s.Arg == "@ERROR"
 	})
 	c.toOwnLog = relabels(sections, ownLog)
 	for _, e := range root.Entries {

@@ -133,7 +133,7 @@ reserve_data true
   time_type unixtime
 </parse>
 `, New: `
-parse: {field: "log", format: "json", time: {key: "ts", format: "unix"}, keep: true, on_error: "dead_letter"}
+parse: {field: "log", format: "json", time: {key: "ts", format: "unix"}, keep: true}
 `},
 		{Name: "parser, an expression", Old: `
 @type parser
@@ -169,9 +169,9 @@ reserve_data true
 </parse>
 `, New: `
 modify: {set: {_text: "{record.log}"}}
-parse: {field: "_text", format: "json"}
+parse: {field: "_text", format: "json"} when record._text != nil
 parse: {field: "_text", format: "nginx"} when record._text != nil
-modify: {remove: ["_text"]}
+parse: {field: "_text", format: "text"} when record._text != nil
 `},
 		{Name: "parser, a format that there is none of", Old: `
 @type parser

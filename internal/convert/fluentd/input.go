@@ -137,6 +137,17 @@ func (c *converter) security(r *settings.Reader, l *flow.Listener) {
 		users = nil
 	}
 	all := c.clients(r, s, key, users)
+	if s.Bool("allow_anonymous_source", true) && len(all) > 0 {
+		what, do := s.Title+" allow_anonymous_source", "take sources out of the clusters to let them in"
+		switch {
+		case len(users) > 0:
+			r.Notes.Say(s.At, what, "agents of networks that no <client> names may come in there, and not here", do)
+		case hasKey:
+			r.Notes.Say(s.At, what, "it is on, also where it is not written: agents of other networks may come in "+
+				"with the key of all", "take it out of the clusters to keep them away")
+			all = join(all, clusterOf("others", key, nil, nil))
+		}
+	}
 	if len(all) == 0 && (hasKey || len(users) > 0) {
 		all = []flow.Map{clusterOf("default", key, users, nil)}
 	}
@@ -148,8 +159,6 @@ func (c *converter) security(r *settings.Reader, l *flow.Listener) {
 
 // clients reads <client>s, a cluster each. Those that share a user are one: a user says which cluster an agent is of.
 func (c *converter) clients(r, s *settings.Reader, key string, users []any) (all []flow.Map) {
-	// taken leads from users' names to the cluster that has them.
-	taken := map[any]int{}
 	for i, client := range s.Children("client") {
 		cr := settings.NewReader(client, r.Notes, r.Title+" <client>")
 		own := key
@@ -170,30 +179,40 @@ func (c *converter) clients(r, s *settings.Reader, key string, users []any) (all
 			}
 		}
 		cr.Done()
-		into := len(all)
-		for _, u := range mine {
-			m, _ := u.(flow.Map)
-			if at, known := taken[m.Get("name")]; known {
-				into = min(into, at)
-			}
-		}
-		for _, u := range mine {
-			m, _ := u.(flow.Map)
-			taken[m.Get("name")] = into
-		}
-		if into < len(all) {
-			r.Notes.Say(client.At, r.Title+" <client>", "clients that share a user are one cluster here",
-				"give each its own users to tell them apart")
-			all[into] = joinClusters(all[into], clusterOf("", own, mine, sources))
-			continue
-		}
 		name := "default"
 		if len(all) > 0 {
 			name = "agents-" + strconv.Itoa(len(all)+1)
 		}
-		all = append(all, clusterOf(name, own, mine, sources))
+		before := len(all)
+		if all = join(all, clusterOf(name, own, mine, sources)); len(all) == before {
+			r.Notes.Say(client.At, r.Title+" <client>", "clients that share a user are one cluster here",
+				"give each its own users to tell them apart")
+		}
 	}
 	return all
+}
+
+// join adds a cluster to others, or joins it to the one of its users or, without any, of its key: these say which
+// cluster an agent is of.
+func join(all []flow.Map, m flow.Map) []flow.Map {
+	names := func(m flow.Map) (names []any) {
+		for _, u := range listOf(m.Get("users")) {
+			user, _ := u.(flow.Map)
+			names = append(names, user.Get("name"))
+		}
+		return names
+	}
+	for i, c := range all {
+		one, other := names(c), names(m)
+		same := slices.ContainsFunc(one, func(name any) bool { return slices.Contains(other, name) })
+		keys := listOf(c.Get("shared_key"))
+		if same || one == nil && other == nil && slices.Contains(keys, m.Get("shared_key")) {
+			// The joined one may have users of others.
+			rest := append(slices.Clone(all[:i]), all[i+1:]...)
+			return join(rest, joinClusters(c, m))
+		}
+	}
+	return append(all, m)
 }
 
 // usersOf returns the users of those names, all where there are none.

@@ -104,6 +104,8 @@ match **
   output stdout of type stdout
 lost: <source> forward <client> host: sources are addresses and networks, not names such as web.example
 said: <source> forward <client>: clients that share a user are one cluster here
+said: <source> forward <security> allow_anonymous_source: agents of networks that no <client> names may come
+    in there, and not here
 file: /etc/aggregator/secrets/agents-key
 file: /etc/aggregator/secrets/agents-password-a
 file: /etc/aggregator/secrets/agents-password-b

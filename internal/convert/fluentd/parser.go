@@ -12,7 +12,7 @@ import (
 )
 
 // parser reads the filter parser.
-func (c *converter) parser(r *settings.Reader) []flow.Step {
+func (c *converter) parser(r *settings.Reader) (steps []flow.Step) {
 	key, _ := r.Plain("key_name")
 	path, ok := template.Accessor(key)
 	if !ok {
@@ -56,63 +56,78 @@ func (c *converter) parser(r *settings.Reader) []flow.Step {
 	if prefix != "" {
 		tail = tail.With("prefix", prefix)
 	}
-	if onError {
+	switch {
+	case !reserve:
+		// There, what does not parse is gone, but for <label @ERROR>.
 		tail = tail.With("on_error", "dead_letter")
+	case onError && c.errors:
+		r.Notes.Say(r.At, r.Title,
+			"what does not parse goes on as it came, as there, without a copy for <label @ERROR>",
+			"on_error: dead_letter takes it out of the route")
 	}
 	if len(all) > 1 {
 		r.Notes.Lose(r.At, r.Title, "only the last of its <parse> counts", "")
 	}
 	if conf.Type(parse) == "multi_format" {
-		return c.multiFormat(r, parse, path, tail)
+		steps = c.multiFormat(r, parse, path, tail)
+	} else if body, ok := c.format(r, parse, field, parse == r.Section); ok {
+		steps = []flow.Step{{Kind: "parse", Body: append(body, tail...)}}
 	}
-	body, ok := c.format(r, parse, field, parse == r.Section)
-	if !ok {
-		return nil
+	if steps != nil && reserve && into != "" {
+		// There, the map is empty where nothing was read.
+		steps = append(steps, flow.Step{
+			Kind: "expr", When: ruby.Field([]string{into}) + " == nil",
+			Body: flow.Map{{Key: "set", Value: flow.Map{{Key: ruby.Path([]string{into}), Value: "{}"}}}},
+		})
 	}
-	return []flow.Step{{Kind: "parse", Body: append(body, tail...)}}
+	return steps
 }
 
-// multiFormat reads several <pattern>s, which are tried in turn: what one has read is gone for those behind. Where the
-// text stays in the record, they read a copy of it.
+// multiFormat reads several <pattern>s, which are tried in turn. They read the text under a name of its own: what one
+// has read is gone for those behind, also where it says a field of the text's old name.
 func (c *converter) multiFormat(r *settings.Reader, s *syntax.Section, path []string, tail flow.Map) (
 	steps []flow.Step,
 ) {
-	const text = "_text"
-	field, access := ruby.Path(path), ruby.Field(path)
-	copied := tail.Get("keep") != nil
-	if copied {
-		tail = tail.Without("keep")
-		steps = append(steps, flow.Step{Kind: "modify", Body: flow.Map{{Key: "set", Value: flow.Map{{
-			Key:   text,
-			Value: ruby.PlaceholderOf(field),
-		}}}}})
-		field, access = text, "record."+text
+	const text, access = "_text", "record._text"
+	field := ruby.Path(path)
+	keep := tail.Get("keep") != nil
+	tail = tail.Without("keep")
+	onError := tail.Get("on_error")
+	if onError != nil {
+		// An event without the field fails once, and not at all that is tried.
+		steps = append(steps, flow.Step{
+			Kind: "parse", When: ruby.Field(path) + " == nil",
+			Body: flow.Map{
+				{Key: "field", Value: field},
+				{Key: "format", Value: "text"},
+				{Key: "on_error", Value: onError},
+			},
+		})
 	}
-	patterns := s.Children("pattern")
-	for i, p := range patterns {
-		name := p.Text("format")
-		if i == len(patterns)-1 && (name == "none" || name == "") {
-			// What no other pattern reads stays as it is.
-			break
-		}
-		body, ok := c.format(r, p, field, true)
+	first := flow.Map{{Key: "rename", Value: flow.Map{{Key: field, Value: text}}}}
+	last := flow.Step{Kind: "modify", Body: flow.Map{{Key: "rename", Value: flow.Map{{Key: text, Value: field}}}}}
+	if keep {
+		first = flow.Map{{Key: "set", Value: flow.Map{{Key: text, Value: ruby.PlaceholderOf(field)}}}}
+		last.Body = flow.Map{{Key: "remove", Value: []any{text}}}
+	}
+	steps = append(steps, flow.Step{Kind: "modify", Body: first})
+	all := s.Children("pattern")
+	for i, p := range all {
+		body, ok := c.format(r, p, text, true)
 		if !ok {
 			continue
 		}
-		last := tail
-		if tail.Get("on_error") != nil && i < len(patterns)-1 {
-			last = tail.Without("on_error")
+		more := tail
+		if i < len(all)-1 {
+			more = tail.Without("on_error")
 		}
-		step := flow.Step{Kind: "parse", Body: append(body, last...)}
-		if i > 0 {
-			step.When = access + " != nil"
+		steps = append(steps, flow.Step{Kind: "parse", Body: append(body, more...), When: access + " != nil"})
+		if body.Get("format") == "text" {
+			// It reads all.
+			return steps
 		}
-		steps = append(steps, step)
 	}
-	if copied {
-		steps = append(steps, flow.Step{Kind: "modify", Body: flow.Map{{Key: "remove", Value: []any{text}}}})
-	}
-	return steps
+	return append(steps, last)
 }
 
 // format reads a <parse> as the settings of a step; old says that its name stands in format.
@@ -148,8 +163,12 @@ func (c *converter) format(r *settings.Reader, s *syntax.Section, field string, 
 	case name == "none":
 		body = body.With("format", "text")
 		if key, ok := p.Plain("message_key"); ok && key != "message" {
-			p.Lose("message_key", "what format text reads is always named message",
-				"add modify: {rename: {message: "+key+"}}")
+			body = flow.Map{
+				{Key: "field", Value: field},
+				{Key: "format", Value: "regex"},
+				{Key: "regex", Value: flow.Literal("(?s)^(?<" + key + ">.*)$")},
+				{Key: "time", Value: flow.Map{{Key: "key", Value: ""}}},
+			}
 		}
 	case name == "kv" || name == "key_value":
 		body, usual = body.With("format", "logfmt"), "time"

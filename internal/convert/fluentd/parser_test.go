@@ -26,7 +26,7 @@ inject_key_prefix p_
 `, New: `
 parse: {field: "log", format: "regex", regex: '(?s)^\[(?<t>[^\]]*)\] (?<message>.*)$', time: {key: "t",
     format: "%d/%b/%Y:%H:%M:%S.%N %z", zone: "Asia/Seoul", keep: true}, types: ["n:integer", "f:float"],
-    keep: true, reserve_time: true, prefix: "p_", on_error: "dead_letter"}
+    keep: true, reserve_time: true, prefix: "p_"}
 `},
 		{Name: "parser, formats by name", Old: `
 @type parser
@@ -94,8 +94,8 @@ key_name log
   message_key text
 </parse>
 `, New: `
-parse: {field: "log", format: "text", reserve_data: false, on_error: "dead_letter"}
-lost: <filter **> parser <parse> message_key: what format text reads is always named message
+parse: {field: "log", format: "regex", regex: "(?s)^(?<text>.*)$", time: {key: ""}, reserve_data: false,
+    on_error: "dead_letter"}
 `},
 		{Name: "parser of pairs", Old: `
 @type parser
@@ -175,9 +175,11 @@ emit_invalid_record_to_error false
   </pattern>
 </parse>
 `, New: `
-parse: {field: "a.log", format: "regex", regex: '^(?<time>\S+) (?<m>.*)$', time: {format: "%Y"}} when
-    record.a?.log != nil
-parse: {field: "a.log", format: "json"} when record.a?.log != nil
+modify: {rename: {a.log: "_text"}}
+parse: {field: "_text", format: "regex", regex: '^(?<time>\S+) (?<m>.*)$', time: {format: "%Y"}} when
+    record._text != nil
+parse: {field: "_text", format: "json"} when record._text != nil
+modify: {rename: {_text: "a.log"}}
 lost: <filter **> parser <parse>: there is no format msgpack
 `},
 		{Name: "concat of lines up to an end", Old: `

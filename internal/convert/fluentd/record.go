@@ -2,6 +2,7 @@ package fluentd
 
 import (
 	"encoding/json"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -22,6 +23,11 @@ type assignments struct {
 
 // assign reads one field of <record>.
 func (a *assignments) assign(r *settings.Reader, e syntax.Entry) {
+	if strings.Contains(e.Key, "${") {
+		r.Notes.Lose(e.At, r.Title+" "+e.Key, "names of fields are made of nothing here",
+			"name the field, or write modify: {rename: {a: b}} for each")
+		return
+	}
 	field := ruby.Path([]string{e.Key})
 	a.names = append(a.names, field)
 	if text, plain := e.Value.Plain(); plain && !strings.Contains(text, "${") {
@@ -139,7 +145,7 @@ func valueExpr(r *settings.Reader, v syntax.Value) (string, error) {
 
 // recordTransformer reads record_transformer.
 func (c *converter) recordTransformer(r *settings.Reader) (steps []flow.Step) {
-	r.Ignore("enable_ruby")
+	sayPlain(r)
 	a := assignments{texts: !r.Bool("auto_typecast", true)}
 	for _, s := range r.Children("record") {
 		for _, e := range s.Entries {
@@ -166,6 +172,24 @@ func (c *converter) recordTransformer(r *settings.Reader) (steps []flow.Step) {
 		}})
 	}
 	return append(recordSteps(a, remove, keep), steps...)
+}
+
+// sayPlain says of Ruby where enable_ruby is off that it is looked at here.
+func sayPlain(r *settings.Reader) {
+	if r.Bool("enable_ruby", false) {
+		return
+	}
+	plain := regexp.MustCompile(`^(tag|time|hostname|tag_(parts|prefix|suffix)\[-?\d+\]|record\["[^"]*"\])$`)
+	for _, s := range r.Children("record") {
+		for _, e := range s.Entries {
+			for _, p := range template.Pieces(e.Value.Shown()) {
+				if p.Code != "" && !plain.MatchString(p.Code) {
+					r.Notes.Say(e.At, r.Title+" "+e.Key, "without enable_ruby true, fluentd makes nothing of ${"+p.Code+
+						"}; here it is what it says", "take the field out where nothing is right")
+				}
+			}
+		}
+	}
 }
 
 // recordSteps writes what is set, removed and kept as steps: expressions first, which see the record as it came.

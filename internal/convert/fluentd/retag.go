@@ -44,12 +44,9 @@ func (c *converter) joined(label string, s *syntax.Section) *flow.Retag {
 // rewriteTag reads rewrite_tag_filter.
 func (c *converter) rewriteTag(label string, s *syntax.Section) *flow.Retag {
 	r := c.reader(s)
-	r.Ignore("capitalize_regex_backreference", "hostname_command", "emit_mode")
-	removePrefix, _ := r.Plain("remove_tag_prefix")
-	r.Ignore("remove_tag_regexp")
-	if r.Has("remove_tag_regexp") {
-		r.Lose("remove_tag_regexp", "tags are cut by no expression here", "write the tag by hand")
-	}
+	r.Ignore("hostname_command", "emit_mode")
+	capitalize := r.Bool("capitalize_regex_backreference", false)
+	old := oldTag(r)
 	to := s.Text("@label")
 	if to == "" {
 		to = label
@@ -61,12 +58,9 @@ func (c *converter) rewriteTag(label string, s *syntax.Section) *flow.Retag {
 	for _, rule := range s.Children("rule") {
 		c.rule(r, retag, rewrite{
 			at: rule.At, key: rule.Text("key"), pattern: rule.Text("pattern"), tag: rule.Text("tag"),
-			removePrefix: removePrefix, invert: strings.EqualFold(rule.Text("invert"), "true"),
+			old: old, invert: strings.EqualFold(rule.Text("invert"), "true"), capitalize: capitalize,
+			label: rule.Text("label"),
 		})
-		if rule.Text("label") != "" {
-			r.Notes.Lose(rule.At, r.Title+" <rule> label", "rules go to the label of the match alone",
-				"write a match for each label")
-		}
 	}
 	r.IgnoreSections("rule", "buffer")
 	for _, e := range s.Entries {
@@ -81,8 +75,7 @@ func (c *converter) rewriteTag(label string, s *syntax.Section) *flow.Retag {
 		}
 		re, invert := strings.CutPrefix(words[1], "!")
 		c.rule(r, retag, rewrite{
-			at: e.At, key: words[0], pattern: re, tag: words[2], removePrefix: removePrefix,
-			invert: invert,
+			at: e.At, key: words[0], pattern: re, tag: words[2], old: old, invert: invert, capitalize: capitalize,
 		})
 	}
 	r.Done()
@@ -96,8 +89,33 @@ func (c *converter) rewriteTag(label string, s *syntax.Section) *flow.Retag {
 type rewrite struct {
 	at                syntax.Place
 	key, pattern, tag string
-	removePrefix      string
-	invert            bool
+	// old is the tag that placeholders see, as an expression; "" for the event's own.
+	old                string
+	invert, capitalize bool
+	// label is where its events go, "" for where those of other rules do.
+	label string
+}
+
+// oldTag returns the tag that placeholders see, as an expression: without a prefix, or without what an expression
+// matches at its beginning. It is "" for the event's own.
+func oldTag(r *settings.Reader) string {
+	if prefix, ok := r.Plain("remove_tag_prefix"); ok {
+		return "trimPrefix(tag, " + flow.Quote(strings.Trim(prefix, ".")+".") + ")"
+	}
+	text, ok := r.Plain("remove_tag_regexp")
+	if !ok {
+		return ""
+	}
+	v, _ := r.Value("remove_tag_regexp")
+	re, ok := pattern(r, v.At, "remove_tag_regexp", text)
+	if !ok {
+		return ""
+	}
+	if !strings.HasPrefix(re, "^") || strings.Contains(re, "|") {
+		r.Lose("remove_tag_regexp", "it is cut out of the tag's beginning alone here", "write the tag by hand")
+		return ""
+	}
+	return "replacePattern(tag, " + flow.Quote(re) + `, "")`
 }
 
 // rule adds one rule of rewrite_tag_filter.
@@ -125,107 +143,30 @@ func (c *converter) rule(r *settings.Reader, retag *flow.Retag, w rewrite) {
 		take, leave = leave, take
 	}
 	rule := flow.Rule{At: w.at, Tags: flow.Tags{Patterns: tag.like}, Set: tag.steps, Field: field}
-	rule.When = access + " != nil and string(" + access + ") matches " + flow.Quote(re)
-	if w.invert {
-		rule.When = access + " != nil and not (string(" + access + ") matches " + flow.Quote(re) + ")"
-	}
 	rule.Take = []flow.Step{{Kind: "grep", Body: flow.Map{{Key: take, Value: on}}}}
 	rule.Leave = []flow.Step{{Kind: "grep", Body: flow.Map{{Key: leave, Value: on}}}}
-	if empty, err := regexp.MatchString(re, ""); err == nil && empty != w.invert {
-		// There, a rule takes nothing of events without the field; here, the missing field is an empty text.
+	empty, err := regexp.MatchString(re, "")
+	switch {
+	case w.invert:
+		// A missing field is an empty text, there too.
+		rule.When = "not (string(" + access + ` ?? "") matches ` + flow.Quote(re) + ")"
+	case err == nil && empty:
+		// There, a rule takes nothing of events whose field is missing or empty.
+		filled := "string(" + access + ` ?? "") != ""`
+		rule.When = filled + " and string(" + access + ") matches " + flow.Quote(re)
 		rule.Take = append(rule.Take, flow.Step{Kind: "expr", Body: flow.Map{{
-			Key:   "drop",
-			Value: flow.Expression(access + " == nil"),
+			Key: "drop", Value: flow.Expression("not (" + filled + ")"),
 		}}})
-		rule.Leave = []flow.Step{{
-			Kind: "grep", Body: flow.Map{{Key: leave, Value: on}},
-			When: flow.Expression(access + " != nil"),
-		}}
+		rule.Leave[0].When = flow.Expression(filled)
+	default:
+		rule.When = access + " != nil and string(" + access + ") matches " + flow.Quote(re)
+	}
+	if w.label != "" {
+		label := strings.TrimSuffix(w.label, "@ROOT")
+		rule.Label = &label
 	}
 	needVariables(r.Notes, w.at, rule.Set)
 	retag.Rules = append(retag.Rules, rule)
-}
-
-// setTag writes the steps that set a tag to what an expression says.
-func setTag(code string) []flow.Step {
-	return []flow.Step{
-		{Kind: "expr", Body: flow.Map{{Key: "set", Value: flow.Map{{Key: "_tag", Value: flow.Expression(code)}}}}},
-		{Kind: "modify", Body: flow.Map{{Key: "tag", Value: "{record._tag}"}, {Key: "remove", Value: []any{"_tag"}}}},
-	}
-}
-
-// tagged is how a tag is set, and what tags it may be.
-type tagged struct {
-	steps []flow.Step
-	like  []string
-}
-
-// newTag reads a rule's tag, which may have ${tag}, ${tag_parts[1]}, $1 and the like.
-func newTag(w rewrite, access, re string, old flow.Tags) (t tagged, err error) {
-	tag := strings.NewReplacer("__TAG__", "${tag}", "__HOSTNAME__", "${hostname}").Replace(w.tag)
-	tag = regexp.MustCompile(`__TAG_PARTS\[(-?\d+)\]__`).ReplaceAllString(tag, "$${tag_parts[$1]}")
-	group := regexp.MustCompile(`\$(\d)`)
-	var written strings.Builder
-	var parts []string
-	simple := !group.MatchString(tag)
-	t.like = []string{""}
-	for _, p := range template.Pieces(tag) {
-		switch {
-		case p.Code == "" && !group.MatchString(p.Text):
-			written.WriteString(flow.LiteralTemplate(p.Text))
-			parts = append(parts, flow.Quote(p.Text))
-			t.like = appended(t.like, []string{escapePattern(p.Text)})
-		case p.Code == "":
-			with := group.ReplaceAllString(p.Text, "$${$1}")
-			parts = append(parts,
-				"replacePattern(string("+access+"), "+flow.Quote("(?s)^.*?(?:"+re+").*$")+", "+flow.Quote(with)+")")
-			t.like = appended(t.like, []string{group.ReplaceAllString(escapePattern(p.Text), "**")})
-		case p.Code == "tag" && w.removePrefix == "":
-			written.WriteString("{tag}")
-			parts = append(parts, "tag")
-			t.like = appended(t.like, old.Patterns)
-		case p.Code == "tag":
-			simple = false
-			parts = append(parts, "trimPrefix(tag, "+flow.Quote(strings.Trim(w.removePrefix, ".")+".")+")")
-			t.like = appended(t.like, []string{"**"})
-		default:
-			code, err := ruby.Expr(p.Code)
-			if err != nil {
-				return tagged{}, err
-			}
-			placed, ok := template.Placeholder(p.Code)
-			simple = simple && ok
-			written.WriteString(placed)
-			parts = append(parts, "string("+code+")")
-			t.like = appended(t.like, []string{"**"})
-		}
-	}
-	t.steps = []flow.Step{{Kind: "modify", Body: flow.Map{{Key: "tag", Value: written.String()}}}}
-	if !simple {
-		t.steps = setTag(strings.Join(parts, " + "))
-	}
-	return t, nil
-}
-
-// appended returns every pattern with every ending.
-func appended(patterns, endings []string) (all []string) {
-	for _, p := range patterns {
-		for _, e := range endings {
-			one := p + e
-			for strings.Contains(one, "****") {
-				one = strings.ReplaceAll(one, "****", "**")
-			}
-			if all = append(all, one); len(all) > 64 {
-				return []string{"**"}
-			}
-		}
-	}
-	return all
-}
-
-// escapePattern writes text so that it stands for itself in a tag pattern.
-func escapePattern(text string) string {
-	return strings.NewReplacer("*", `\*`, "{", `\{`, "}", `\}`, ",", `\,`).Replace(text)
 }
 
 // retagAll reads matches that change events and send them on under another tag.

@@ -44,14 +44,12 @@ match app.**
       expr: {set: {_tag: 'replacePattern(string(record.level), "(?s)^.*?(?:^(error|fatal)$).*$", "alert.$${1}.") +
           tag'}}
       modify: {tag: "{record._tag}", remove: ["_tag"]}
-    rule when record.kubernetes?.namespace != nil and not (string(record.kubernetes?.namespace) matches "^prod"):
-        other.**.app.**
+    rule when not (string(record.kubernetes?.namespace ?? "") matches "^prod"): other.**.app.**
       modify: {tag: "other.{tag[1]}.{tag}"}
-    rule when record.message != nil and string(record.message) matches ".*": rest
+    rule when string(record.message ?? "") != "" and string(record.message) matches ".*", to "@X": rest
       modify: {tag: "rest"}
 match **
   output stdout of type stdout
-lost: <match app.**> rewrite_tag_filter <rule> label: rules go to the label of the match alone
 `},
 		{Name: "rewrite_tag_filter, as old versions have it", Old: `
 <source>
@@ -73,11 +71,13 @@ listener {address: ":24224"}
 pipe "" (start)
 match app.**
   new tags, to ""
-    rule when record.status != nil and not (string(record.status) matches "^2"): bad.**
+    rule when not (string(record.status ?? "") matches "^2"): bad.**
       expr: {set: {_tag: '"bad." + trimPrefix(tag, "app.")'}}
       modify: {tag: "{record._tag}", remove: ["_tag"]}
     rule when record.status != nil and string(record.status) matches "^2": good.**.**
-      modify: {tag: "good.{tag[1]}.${env:HOSTNAME}"}
+      expr: {set: {_tag: '"good." + string(get(split(trimPrefix(tag, "app."), "."), 1) ?? "") + "." +
+          "${env:HOSTNAME}"'}}
+      modify: {tag: "{record._tag}", remove: ["_tag"]}
 match **
   output stdout of type stdout
 lost: <match app.**> rewrite_tag_filter rewriterule3: it is not a field, an expression and a tag
@@ -117,11 +117,11 @@ match app.**
   new tags, to ""
 match **
   output stdout of type stdout
-lost: <match app.**> rewrite_tag_filter remove_tag_regexp: tags are cut by no expression here
 lost: <match app.**> rewrite_tag_filter <rule>: the field $.a[0] can't be read
 lost: <match app.**> rewrite_tag_filter <rule> pattern: look-around, (?=…), (?!…), (?<=…), (?<!…),
     has no like: match what is around too, or use a second step
-lost: <match app.**> rewrite_tag_filter <rule> tag: the tag ${SecureRandom.uuid} can't be said: SecureRandom
+lost: <match app.**> rewrite_tag_filter <rule> tag: the tag ${SecureRandom.uuid} can't be said:
+    ${SecureRandom.uuid} is none of a tag's placeholders
 lost: <match app.**> rewrite_tag_filter: it has no rule that can be said
 `},
 		{Name: "detect_exceptions, with and without a prefix", Old: `
@@ -208,7 +208,8 @@ match d.**
 match **
   output stdout of type stdout
 lost: <match c.**> retag: it has no tag that can be said
-lost: <match d.**> retag tag: the tag ${SecureRandom.uuid} can't be said: SecureRandom
+lost: <match d.**> retag tag: the tag ${SecureRandom.uuid} can't be said: ${SecureRandom.uuid} is none of a
+    tag's placeholders
 variable: HOSTNAME
 `},
 		{Name: "tags of Kubernetes", Old: `

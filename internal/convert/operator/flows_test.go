@@ -146,7 +146,10 @@ filter **
 filter **
   modify: {set: {a: "b", c: "d"}}
 filter **
-  parse: {field: "log", format: "json", reserve_data: false}
+  parse: {field: "log", format: "text", on_error: "dead_letter"} when record.log == nil
+  modify: {rename: {log: "_text"}}
+  parse: {field: "_text", format: "json", reserve_data: false} when record._text != nil
+  parse: {field: "_text", format: "text", reserve_data: false, on_error: "dead_letter"} when record._text != nil
 match **
   output s3 of type s3
 pipe "@clusterflow-logging-all by x.yaml:10"

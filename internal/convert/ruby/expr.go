@@ -40,6 +40,8 @@ type node struct {
 	maybe bool
 	// integer says that it is a whole number.
 	integer bool
+	// zone is that of a time, "" for UTC.
+	zone string
 }
 
 func (n node) inner() string {

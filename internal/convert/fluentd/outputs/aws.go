@@ -169,8 +169,8 @@ func cloudwatch(r *settings.Reader, o *flow.Output) {
 			path, _ := template.Accessor(all[0])
 			o.Settings = o.Settings.With("message", ruby.Path(path))
 		} else {
-			r.Lose("message_keys", "one field is sent alone, or the whole event",
-				"join them by expr into one field and name it in message")
+			o.Settings = o.Settings.With("message", "_message")
+			o.Steps = append(o.Steps, joinedFields("_message", all))
 		}
 	}
 	if message, alone := alone(r); alone {
@@ -199,4 +199,19 @@ func cloudwatch(r *settings.Reader, o *flow.Output) {
 		r.Lose("log_group_aws_tags_key", "tags are the same for all groups that are made", "write log_group_tags")
 	}
 	addedFields(r, o)
+}
+
+// joinedFields is a step that sets a field to the texts of others, with a blank between.
+func joinedFields(field string, names []string) flow.Step {
+	var texts []string
+	for _, name := range names {
+		path, _ := template.Accessor(name)
+		texts = append(texts, "string("+ruby.Field(path)+` ?? "")`)
+	}
+	return flow.Step{
+		Kind: "expr", Note: "message_keys: what is sent alone.",
+		Body: flow.Map{{Key: "set", Value: flow.Map{{
+			Key: field, Value: flow.Expression("join(filter([" + strings.Join(texts, ", ") + `], # != ""), " ")`),
+		}}}},
+	}
 }

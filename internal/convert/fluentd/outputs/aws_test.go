@@ -229,8 +229,9 @@ cloudwatch_logs
   log_group: "/eks/{record.kubernetes.namespace_name}"
   log_stream: "{tag}-%Y-%m-%d"
   auto_create: true
+  message: "_message"
   fields: {time: "", tag: "", cluster: ""}
-lost: <match **> cloudwatch_logs message_keys: one field is sent alone, or the whole event
+expr: {set: {_message: 'join(filter([string(record.level ?? ""), string(record.log ?? "")], # != ""), " ")'}}
 lost: <match **> cloudwatch_logs retention_in_days_key: days are the same for all groups that are made
 lost: <match **> cloudwatch_logs log_group_aws_tags_key: tags are the same for all groups that are made
 said: <match **> cloudwatch_logs max_message_length: only an event over 1 MiB is cut off, by oversize:

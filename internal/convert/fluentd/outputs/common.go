@@ -11,6 +11,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/convert/fluentd/template"
 	"github.com/seed-afc6a195/aggregator/internal/convert/ruby"
 	"github.com/seed-afc6a195/aggregator/internal/convert/settings"
+	"github.com/seed-afc6a195/aggregator/internal/convert/syntax"
 )
 
 // common reads what all outputs have: <buffer>, <inject>, <format>, <secondary>.
@@ -33,8 +34,10 @@ func common(r *settings.Reader, o *flow.Output) {
 	if b.Has("timekey_zone") || b.Has("timekey_use_utc") {
 		zone := b.Text0("timekey_zone")
 		b.Ignore("timekey_zone", "timekey_use_utc")
-		if zone != "" && zone != "UTC" && zone != "+00:00" && zone != "+0000" && zone != "Etc/UTC" &&
-			strings.Contains(o.Text(), "%") {
+		if name, _, err := ruby.Zone(zone); !utc(zone) && strings.Contains(o.Text(), "%") {
+			if err == nil {
+				zone = name
+			}
 			b.Lose("timekey_zone", "%Y, %m, %d in names are UTC",
 				`set a field by expr: {set: {day: 'strftime(time, "%Y.%m.%d", "`+zone+
 					`")'}} and put {record.day} into the name (docs/filters.md#expr-and-when)`)
@@ -158,20 +161,29 @@ func inject(r *settings.Reader, o *flow.Output) {
 			Key:   "set",
 			Value: flow.Map{{Key: ruby.Path([]string{key}), Value: number}},
 		}}})
-	case !hasFormat || rfc3339(format):
+	case (!hasFormat || rfc3339(format)) && utc(s.Text0("timezone")):
 		o.Settings = o.Settings.In("fields", "time", key)
 	default:
-		zone := s.Text0("timezone")
-		code := "strftime(time, " + flow.Quote(ruby.Strftime(format))
-		if zone != "" {
-			code += ", " + flow.Quote(zone)
+		if !hasFormat {
+			format = "%Y-%m-%dT%H:%M:%S%:z"
+		}
+		code, err := ruby.Formatted("time", format, s.Text0("timezone"))
+		if err != nil {
+			s.Lose("time_format", err.Error()+" has no like here", "set the field by expr: strftime(time, …)")
+			break
 		}
 		o.Steps = append(o.Steps, flow.Step{Kind: "expr", Body: flow.Map{{
 			Key:   "set",
-			Value: flow.Map{{Key: ruby.Path([]string{key}), Value: code + ")"}},
+			Value: flow.Map{{Key: ruby.Path([]string{key}), Value: flow.Expression(code)}},
 		}}})
 	}
 	s.Done()
+}
+
+// utc reports whether a zone, or none, is UTC.
+func utc(zone string) bool {
+	name, _, err := ruby.Zone(zone)
+	return err == nil && name == ""
 }
 
 // injects reports whether plugins of a type do what <inject> says.
@@ -199,14 +211,22 @@ func rfc3339(format string) bool {
 
 // named reads the name of an index, a stream, a path, with placeholders.
 func named(r *settings.Reader, key string) (string, bool) {
-	return r.Mapped(key, func(text string) string {
+	write := func(text string) string {
 		out, lost := template.Chunk(ruby.Strftime(text))
 		for _, l := range lost {
 			r.Lose(key, "${"+l+"} is no placeholder here",
 				"write the name by hand (docs/configuration.md#placeholders)")
 		}
 		return conversions(r, key, out)
-	})
+	}
+	if v, ok := r.Value(key); ok && slices.ContainsFunc(v.Parts, func(p syntax.Part) bool {
+		return p.Default != nil && strings.Contains(*p.Default, "{")
+	}) {
+		// The variable's value would have placeholders of the old program, as its default has.
+		text, set := r.Plain(key)
+		return write(text), set
+	}
+	return r.Mapped(key, write)
 }
 
 // conversions leaves out the %… of a name that the program does not know; %{…} is one of the plugin for S3.

@@ -1,6 +1,8 @@
 package outputs
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -96,8 +98,8 @@ func hosts(r *settings.Reader, o *flow.Output) []any {
 	if text, ok := r.Text("path"); ok {
 		path = "/" + strings.Trim(text, "/")
 	}
-	var all []any
 	if text, ok := r.Text("hosts"); ok {
+		var all []any
 		r.Ignore("host")
 		for h := range strings.SplitSeq(text, ",") {
 			h = strings.TrimSpace(h)
@@ -121,7 +123,7 @@ func hosts(r *settings.Reader, o *flow.Output) []any {
 			}
 			all = append(all, scheme+"://"+h+path)
 		}
-		return all
+		return oneScheme(r, all)
 	}
 	host := "localhost"
 	if text, ok := r.Text("host"); ok {
@@ -131,6 +133,21 @@ func hosts(r *settings.Reader, o *flow.Output) []any {
 		scheme, host = s, strings.TrimSuffix(rest, "/")
 	}
 	return []any{scheme + "://" + host + ":" + port + path}
+}
+
+// oneScheme makes all hosts ones of TLS, where some are: a login is sent to all.
+func oneScheme(r *settings.Reader, all []any) []any {
+	tls := slices.ContainsFunc(all, func(host any) bool {
+		return strings.HasPrefix(fmt.Sprint(host), "https://")
+	})
+	for i, host := range all {
+		if rest, plain := strings.CutPrefix(fmt.Sprint(host), "http://"); plain && tls {
+			all[i] = "https://" + rest
+			r.Lose("hosts", "some hosts are https and others http: "+rest+" is taken for https too",
+				"write all with https, or all with http")
+		}
+	}
+	return all
 }
 
 // loginOf reads name:password, as a host's URL has it.
@@ -171,13 +188,17 @@ func signed(r *settings.Reader, o *flow.Output, s *syntax.Section) {
 		o.Settings = o.Settings.With("hosts", []any{strings.TrimSuffix(url, "/")})
 	}
 	var m flow.Map
-	if region, ok := e.Text("region"); ok {
+	if region, ok := e.Text("region"); ok && destination.IsRegion(region) {
 		m = m.With("region", region)
+	} else if ok {
+		e.Lose("region", region+" is no region", "write the region's code, such as eu-central-1")
+		m = m.With("region", "${env:AWS_REGION}")
+		r.Notes.NeedEnv("AWS_REGION", "the region of "+r.Title)
 	}
 	if name, ok := e.Text("aws_service_name"); ok {
 		m = m.With("service", name)
 	}
-	if role, ok := e.Text("assume_role_arn"); ok {
+	if role := destination.RoleARN(e, "assume_role_arn"); role != "" {
 		m = m.With("role_arn", role)
 	}
 	if e.Has("access_key_id") || e.Has("secret_access_key") {
@@ -189,7 +210,7 @@ func signed(r *settings.Reader, o *flow.Output, s *syntax.Section) {
 		"sts_credentials_region",
 		"refresh_credentials_interval", "ecs_container_credentials_relative_uri")
 	e.Done()
-	o.Settings = o.Settings.With("aws", m)
+	destination.Signed(r, o, m)
 }
 
 func esTLS(r *settings.Reader, o *flow.Output) {
@@ -212,6 +233,7 @@ func index(r *settings.Reader, o *flow.Output) (at string) {
 		o.Settings = o.Settings.With("index", name).With("data_stream", true)
 		r.Ignore("data_stream_template_name", "data_stream_ilm_name", "data_stream_ilm_policy",
 			"data_stream_ilm_policy_overwrite", "data_stream_template_index_patterns", "data_stream_enable")
+		ownTime(o)
 		return "@timestamp"
 	}
 	name, ok := named(r, "index_name")
@@ -245,10 +267,15 @@ func index(r *settings.Reader, o *flow.Output) (at string) {
 		r.Say("target_type_key", "documents have no types any more", "")
 	}
 	o.Settings = o.Settings.With("index", name)
-	if key, ok := r.Plain("time_key"); ok {
-		timeKey(r, o, key)
-	}
+	key, hasKey := r.Plain("time_key")
 	r.Ignore("time_key_format")
+	// Without a field for its time the plugin looks at none.
+	if at != "" {
+		ownTime(o)
+		if hasKey && key != "@timestamp" {
+			timeKey(r, o, key, ruby.Field([]string{"@timestamp"})+" == nil")
+		}
+	}
 	if r.Bool("time_key_exclude_timestamp", false) {
 		at = ""
 	}
@@ -273,8 +300,23 @@ func targetIndex(r *settings.Reader, o *flow.Output, key, name string) string {
 	return ruby.Placeholder(path)
 }
 
-// timeKey reads time_key: the field whose time the document and the index have.
-func timeKey(r *settings.Reader, o *flow.Output, key string) {
+// ownTime takes the time that an event itself says it has: the plugin leaves @timestamp as it is, and the index is of
+// that day.
+func ownTime(o *flow.Output) {
+	o.Steps = append(o.Steps, flow.Step{
+		Kind: "parse", Body: flow.Map{
+			{Key: "field", Value: `["@timestamp"]`},
+			{Key: "format", Value: "regex"},
+			{Key: "regex", Value: `^(?<time>\d{4}-\d\d-\d\d[T ].+)$`},
+			{Key: "keep", Value: true},
+		},
+		When: ruby.Field([]string{"@timestamp"}) + " != nil",
+		Note: "An event that says its own @timestamp keeps it.",
+	})
+}
+
+// timeKey reads time_key: the field whose time the document and the index have; when is for which events, "" for all.
+func timeKey(r *settings.Reader, o *flow.Output, key, when string) {
 	path, ok := template.Accessor(key)
 	if !ok {
 		r.Lose("time_key", "the field can't be read", "write a step parse with time")
@@ -293,7 +335,7 @@ func timeKey(r *settings.Reader, o *flow.Output, key string) {
 		body = body.With("time", t)
 	}
 	o.Steps = append(o.Steps, flow.Step{
-		Kind: "parse", Body: body.With("keep", true),
+		Kind: "parse", Body: body.With("keep", true), When: when,
 		Note: "time_key: the time that the index and @timestamp have",
 	})
 }

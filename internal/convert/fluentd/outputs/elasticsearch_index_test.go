@@ -129,7 +129,9 @@ elasticsearch
   index: "logstash-%Y.%m.%d"
   fields: {time: "", tag: "", cluster: ""}
   template: {manage: false}
-parse: {field: "ts", format: "regex", regex: "^(?<time>.+)$", keep: true}
+parse: {field: '["@timestamp"]', format: "regex", regex: '^(?<time>\d{4}-\d\d-\d\d[T ].+)$', keep: true} when
+    record["@timestamp"] != nil
+parse: {field: "ts", format: "regex", regex: "^(?<time>.+)$", keep: true} when record["@timestamp"] == nil
 `},
 		{Name: "maps are made flat", Old: `
 @type elasticsearch
@@ -171,6 +173,8 @@ elasticsearch
   pipeline: "p-{tag}"
   fields: {time: "@timestamp", tag: "", cluster: ""}
   template: {manage: false}
+parse: {field: '["@timestamp"]', format: "regex", regex: '^(?<time>\d{4}-\d\d-\d\d[T ].+)$', keep: true} when
+    record["@timestamp"] != nil
 lost: <match **> elasticsearch utc_index: %Y, %m, %d in names are UTC
 said: <match **> elasticsearch request_timeout: an hour at most: no answer within one is none
 `},
@@ -214,6 +218,8 @@ elasticsearch
   data_stream: true
   fields: {time: "@timestamp", tag: "", cluster: ""}
   template: {manage: false}
+parse: {field: '["@timestamp"]', format: "regex", regex: '^(?<time>\d{4}-\d\d-\d\d[T ].+)$', keep: true} when
+    record["@timestamp"] != nil
 `},
 		{Name: "a data stream without a name", Old: `
 @type elasticsearch_data_stream
@@ -225,6 +231,8 @@ elasticsearch
   data_stream: true
   fields: {time: "@timestamp", tag: "", cluster: ""}
   template: {manage: false}
+parse: {field: '["@timestamp"]', format: "regex", regex: '^(?<time>\d{4}-\d\d-\d\d[T ].+)$', keep: true} when
+    record["@timestamp"] != nil
 `},
 		{Name: "a cloud whose login is a variable", Old: `
 @type elasticsearch

@@ -43,6 +43,8 @@ elasticsearch
   batch: {max_wait: "5s"}
   workers: 4
   max_queue_size: "2GiB"
+parse: {field: '["@timestamp"]', format: "regex", regex: '^(?<time>\d{4}-\d\d-\d\d[T ].+)$', keep: true} when
+    record["@timestamp"] != nil
 when full: block
 file: /etc/aggregator/secrets/elasticsearch-password
 `},
@@ -64,7 +66,6 @@ elasticsearch
   op_type: "index"
   fields: {time: "", tag: "", cluster: ""}
   template: {manage: false}
-parse: {field: "ts", format: "regex", regex: "^(?<time>.+)$", time: {format: "%Y-%m-%d"}, keep: true}
 modify: {remove: ["x", "y.z"]}
 file: /etc/aggregator/secrets/elasticsearch-password
 `},
@@ -99,6 +100,8 @@ elasticsearch
   data_stream: true
   fields: {time: "@timestamp", tag: "", cluster: ""}
   template: {manage: false}
+parse: {field: '["@timestamp"]', format: "regex", regex: '^(?<time>\d{4}-\d\d-\d\d[T ].+)$', keep: true} when
+    record["@timestamp"] != nil
 `},
 		{Name: "opensearch of AWS", Old: `
 @type opensearch
@@ -155,6 +158,8 @@ elasticsearch
   retry: {max: "30s"}
   batch: {max_wait: "5s"}
   workers: 8
+parse: {field: '["@timestamp"]', format: "regex", regex: '^(?<time>\d{4}-\d\d-\d\d[T ].+)$', keep: true} when
+    record["@timestamp"] != nil
 said: <match **> elasticsearch user: left out, as where the variable ES_USER is not set
 said: <match **> elasticsearch password: left out: it is nobody's without a name
 said: <match **> elasticsearch <buffer>: the defaults of ES_BUFFER_FLUSH_INTERVAL,
@@ -202,6 +207,8 @@ elasticsearch
   index: "web_%G.%V"
   fields: {time: "@timestamp", tag: "", cluster: ""}
   template: {manage: false}
+parse: {field: '["@timestamp"]', format: "regex", regex: '^(?<time>\d{4}-\d\d-\d\d[T ].+)$', keep: true} when
+    record["@timestamp"] != nil
 `},
 		{Name: "a conversion of strftime that there is none of", Old: `
 @type elasticsearch

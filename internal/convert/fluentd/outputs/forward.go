@@ -2,6 +2,7 @@ package outputs
 
 import (
 	"net"
+	"slices"
 	"strings"
 
 	"github.com/seed-afc6a195/aggregator/internal/convert/destination"
@@ -94,6 +95,10 @@ func serversOf(r *settings.Reader, o *flow.Output, all []*syntax.Section, port s
 			p = text
 		}
 		m := flow.Map{{Key: "address", Value: address(host, p)}}
+		if slices.ContainsFunc(found, func(f flow.Map) bool { return f.Get("address") == m.Get("address") }) {
+			r.Notes.Say(s.At, sr.Title, "left out: the server is there twice", "")
+			continue
+		}
 		weight := usualWeight
 		if n, ok := sr.Int("weight"); ok {
 			weight = max(1, n)

@@ -42,7 +42,10 @@ func outputName(s *syntax.Section) string {
 		}
 		return '_'
 	}, name)
-	return strings.Trim(name, "-_.")
+	if name = strings.Trim(name, "-_."); name == "" {
+		return "output"
+	}
+	return name
 }
 
 // types is the types of outputs that can be said.

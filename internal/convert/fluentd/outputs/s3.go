@@ -3,6 +3,7 @@ package outputs
 import (
 	"strings"
 
+	"github.com/seed-afc6a195/aggregator/internal/convert/destination"
 	"github.com/seed-afc6a195/aggregator/internal/convert/flow"
 	"github.com/seed-afc6a195/aggregator/internal/convert/settings"
 )
@@ -10,12 +11,8 @@ import (
 func s3(r *settings.Reader, o *flow.Output) {
 	o.Type = "s3"
 	aws(r, o, "s3_endpoint")
-	bucket, ok := r.Text("s3_bucket")
-	if !ok {
-		r.Notes.Lose(r.At, r.Title, "it has no s3_bucket", "write bucket")
-		bucket = "missing"
-	}
-	o.Settings = o.Settings.With("bucket", bucket).With("key", coarse(r, s3Key(r)))
+	destination.Bucket(r, o, "s3_bucket")
+	o.Settings = o.Settings.With("key", coarse(r, s3Key(r)))
 	compression := "gzip"
 	switch store, _ := r.Plain("store_as"); store {
 	case "", "gzip", "gzip_command":
@@ -101,9 +98,6 @@ func s3Key(r *settings.Reader) string {
 	}
 	format = strings.NewReplacer("%{{path}}", path, "%{{time_slice}}", slice, "%{{hostname}}", "${env:HOSTNAME}").
 		Replace(format)
-	if strings.Contains(format, "${env:HOSTNAME}") {
-		r.Notes.NeedEnv("HOSTNAME", "the name of the aggregator's host, which objects' names have")
-	}
 	key, behind, found := strings.Cut(format, "%{{")
 	for found {
 		name, rest, _ := strings.Cut(behind, "}}")
@@ -125,6 +119,9 @@ func s3Key(r *settings.Reader) string {
 	key = strings.TrimLeft(strings.ReplaceAll(key, "//", "/"), "/")
 	if name := key[strings.LastIndexByte(key, '/')+1:]; name != "" && !strings.Contains(name, "{index}") {
 		key = strings.TrimRight(key, "._-") + "_{index}"
+	}
+	if strings.Contains(key, "${env:HOSTNAME}") {
+		r.Notes.NeedEnv("HOSTNAME", "the name of the aggregator's host, which objects' names have")
 	}
 	return key
 }

@@ -52,7 +52,7 @@ func splunk(r *settings.Reader, o *flow.Output) {
 		"ssl_ciphers",
 		"require_ssl_min_version", "metrics_from_event", "gzip_compression", "data_type", "keep_keys")
 	if key, set := r.Plain("time_key"); set {
-		timeKey(r, o, key)
+		timeKey(r, o, key, "")
 	}
 	if kind, _ := r.Plain("data_type"); kind == "metric" {
 		r.Lose("data_type", "no metrics are made of events", "send them another way")
