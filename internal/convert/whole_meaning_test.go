@@ -156,6 +156,172 @@ said: <match alert.Err.**> file: a line is one JSON object with the time and the
 said: <match **> file: a line is one JSON object with the time and the tag in it, not the time, the tag and
     JSON with tabs between
 `},
+		{Name: "a tag that begins with what a group matched", Old: `
+<source>
+  @type forward
+  bind 127.0.0.1
+</source>
+<match kube.**>
+  @type rewrite_tag_filter
+  <rule>
+    key $.k8s.ns
+    pattern ^(.+)$
+    tag $1.${tag}
+  </rule>
+</match>
+<match shop.kube.**>
+  @type file
+  path /var/log/shop
+</match>
+<match *.kube.**>
+  @type null
+</match>
+<match **>
+  @type stdout
+</match>
+--- kube.web
+{"k8s":{"ns":"shop"}}
+{"k8s":{"ns":"other"}}
+{"k8s":{"ns":"a.b"}}
+{"log":"of no pod"}
+--- host
+{"log":"of a host"}
+`, New: `
+listeners:
+  # old.conf:1 <source> forward
+  - name: forward
+    address: 127.0.0.1:24224
+
+# The queue on disk of all outputs, in place of their buffers.
+buffer:
+  path: data
+
+filters:
+  to-kube:
+    # old.conf:7 <match kube.**> rewrite_tag_filter
+    - expr:
+        set:
+          _tag: 'replacePattern(string(record.k8s?.ns), "(?s)^.*?(?:^(.+)$).*$", "$${1}.") + tag'
+    - modify: {tag: '{record._tag}', remove: [_tag]}
+  only-shop-kube:
+    # old.conf:13 of the new tag
+    - expr: {drop: 'not (tag matches "^shop\\.kube(?:\\..*)?$")'}
+  without-shop-kube:
+    # old.conf:13 of the new tag
+    - expr: {drop: 'tag matches "^shop\\.kube(?:\\..*)?$"'}
+    # old.conf:17 of the new tag
+    - expr: {drop: 'tag matches "^[^.]*\\.kube(?:\\..*)?$"'}
+  discard:
+    # What routes to nowhere: dropped, and counted.
+    - expr: {drop: "true"}
+
+routes:
+  # old.conf:13 <match shop.kube.**> file
+  - match: kube.**
+    when: 'record.k8s?.ns != nil and string(record.k8s?.ns) matches "^(.+)$"'
+    filters: [to-kube, only-shop-kube]
+    outputs: [file]
+    continue: true
+  # old.conf:20 <match **> stdout
+  - match: kube.**
+    when: 'record.k8s?.ns != nil and string(record.k8s?.ns) matches "^(.+)$"'
+    filters: [to-kube, without-shop-kube]
+    outputs: [stdout]
+  # old.conf:5
+  - match: kube.**
+    filters: [discard]
+    outputs: [file]
+  # old.conf:13 <match shop.kube.**> file
+  - match: shop.kube.**
+    outputs: [file]
+  # old.conf:17 <match *.kube.**> null
+  - match: '*.kube.**'
+    filters: [discard]
+    outputs: [file]
+  # old.conf:20 <match **> stdout
+  - match: '**'
+    outputs: [stdout]
+
+outputs:
+  # old.conf:13 <match shop.kube.**> file
+  file: {type: file, path: /var/log/shop.%Y%m%d.log}
+  # old.conf:20 <match **> stdout
+  stdout: {type: stdout}
+--- kube.web
+file (file /var/log/shop.20260101.log):
+    {"k8s":{"ns":"shop"},"@timestamp":"2026-01-01T00:00:00Z","tag":"shop.kube.web","cluster":"default"}
+dropped without-shop-kube[0] expr
+dropped only-shop-kube[0] expr
+dropped without-shop-kube[1] expr
+dropped only-shop-kube[0] expr
+stdout (standard output):
+    {"k8s":{"ns":"a.b"},"@timestamp":"2026-01-01T00:00:00Z","tag":"a.b.kube.web","cluster":"default"}
+dropped discard[0] expr
+--- host
+stdout (standard output): {"log":"of a host","@timestamp":"2026-01-01T00:00:00Z"}
+said: <match shop.kube.**> file: a line is one JSON object with the time and the tag in it, not the time, the
+    tag and JSON with tabs between
+`},
+		{Name: "a rule that takes what it rewrites", Old: `
+<source>
+  @type forward
+  bind 127.0.0.1
+</source>
+<match app.**>
+  @type rewrite_tag_filter
+  <rule>
+    key level
+    pattern /(.+)/
+    tag app.$1
+  </rule>
+</match>
+<match **>
+  @type stdout
+</match>
+--- app
+{"level":"warn"}
+{"n":1}
+--- other
+{"level":"warn"}
+`, New: `
+listeners:
+  # old.conf:1 <source> forward
+  - name: forward
+    address: 127.0.0.1:24224
+
+# The queue on disk of all outputs, in place of their buffers.
+buffer:
+  path: data
+
+filters:
+  discard:
+    # What routes to nowhere: dropped, and counted.
+    - expr: {drop: "true"}
+
+routes:
+  # old.conf:5
+  - match: app.**
+    when: 'record.level != nil and string(record.level) matches "(.+)"'
+    filters: [discard]
+    outputs: [stdout]
+  # old.conf:5
+  - match: app.**
+    filters: [discard]
+    outputs: [stdout]
+  # old.conf:13 <match **> stdout
+  - match: '**'
+    outputs: [stdout]
+
+outputs:
+  # old.conf:13 <match **> stdout
+  stdout: {type: stdout}
+--- app
+dropped discard[0] expr
+dropped discard[0] expr
+--- other
+stdout (standard output): {"level":"warn","@timestamp":"2026-01-01T00:00:00Z"}
+lost: events go round in a circle: it takes what it rewrites:
+`},
 		{Name: "texts that a parser can't read", Old: `
 <source>
   @type forward
@@ -306,7 +472,7 @@ filters:
     - parse:
         field: '["@timestamp"]'
         format: regex
-        regex: '^(?<time>\d{4}-\d\d-\d\d[T ].+)$'
+        regex: '^(?<time>\d{4}-\d\d-\d\dT.+)$'
         keep: true
       when: 'record["@timestamp"] != nil'
     # time_key: the time that the index and @timestamp have

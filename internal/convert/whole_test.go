@@ -92,7 +92,7 @@ filters:
     - parse:
         field: '["@timestamp"]'
         format: regex
-        regex: '^(?<time>\d{4}-\d\d-\d\d[T ].+)$'
+        regex: '^(?<time>\d{4}-\d\d-\d\dT.+)$'
         keep: true
       when: 'record["@timestamp"] != nil'
 

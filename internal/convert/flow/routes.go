@@ -121,7 +121,7 @@ func (p *planner) first(stages []Stage, w way) (entries []entry) {
 			w = w.through(s.Filter)
 			continue
 		}
-		if slices.Contains(w.skip, s.Match) {
+		if slices.Contains(w.skip, s.Match) || w.again(s.Match) {
 			continue
 		}
 		in, others, some, closed := w.enter(s.Match.Tags, s.Match.At)
@@ -204,6 +204,12 @@ func (p *planner) target(m *Match, t Target, w way) []entry {
 
 // retag sends events back under new tags.
 func (p *planner) retag(m *Match, r *Retag, w way) (entries []entry) {
+	if slices.Contains(w.retagged, m) {
+		p.fail(m.At, "write tags that it does not match itself",
+			"events go round in a circle: it takes what it rewrites")
+		return nil
+	}
+	w.retagged = append(w.retagged[:len(w.retagged):len(w.retagged)], m)
 	for _, rule := range r.Rules {
 		taken, left, known := w.byRule(m, rule)
 		if r.Once {

@@ -22,9 +22,17 @@ type way struct {
 	since int
 	// open says that a route for these events does not end the search for others: that it has to say itself what it
 	// does not take.
-	open  bool
-	skip  []*Match
-	depth int
+	open bool
+	skip []*Match
+	// retagged is the matches that have given these events another tag.
+	retagged []*Match
+	depth    int
+}
+
+// again reports whether a match that has given these events their tag might take them again. Its rules would say the
+// same of them for ever: what goes anywhere else does not come here.
+func (w way) again(m *Match) bool {
+	return slices.Contains(w.retagged, m) && relate(w.tags, m.Tags) == overlap
 }
 
 // through adds a filter to the way, with a condition where only some of the tags are its.

@@ -287,7 +287,7 @@ func (c *converter) matchTargets(label string, s *syntax.Section) []flow.Target 
 		r.Ignore("copy_mode", "deep_copy", "ignore_error")
 		var all []flow.Target
 		for _, store := range s.Children("store") {
-			store.Name = "match " + s.Arg + "> <store"
+			store.Name = strings.TrimSpace(s.Name+" "+s.Arg) + "> <store"
 			all = append(all, c.matchTargets(label, store)...)
 		}
 		r.IgnoreSections("store")
@@ -300,6 +300,9 @@ func (c *converter) matchTargets(label string, s *syntax.Section) []flow.Target 
 		}
 		return all
 	case "null":
+		return []flow.Target{{Null: true}}
+	case "prometheus", "flowcounter", "flowcounter_simple", "datacounter", "numeric_counter", "numeric_monitor":
+		c.notes.Say(s.At, conf.Title(s), "left out: the aggregator counts events by itself: /metrics", "")
 		return []flow.Target{{Null: true}}
 	case "relabel":
 		r := c.reader(s)

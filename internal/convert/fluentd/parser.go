@@ -1,6 +1,7 @@
 package fluentd
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/seed-afc6a195/aggregator/internal/convert/flow"
@@ -147,10 +148,12 @@ func (c *converter) format(r *settings.Reader, s *syntax.Section, field string, 
 	// The time's key.
 	usual := ""
 	switch expression := s.Text("expression"); {
-	case strings.HasPrefix(name, "/"), name == "regexp":
-		p.Ignore("expression", "ignorecase", "multiline")
+	case strings.HasPrefix(name, "/"), name == "regexp", name == "multiline":
+		p.Ignore("expression", "ignorecase", "multiline", "format_firstline")
 		if name == "regexp" {
 			name = expression
+		} else if name == "multiline" {
+			name = joinedFormats(p)
 		}
 		re, ok := pattern(p, s.At, "expression", name)
 		if !ok {
@@ -184,6 +187,18 @@ func (c *converter) format(r *settings.Reader, s *syntax.Section, field string, 
 		p.Done()
 	}
 	return body, true
+}
+
+// joinedFormats is format1, format2 and so on of the parser multiline: one expression, whose dots are line ends too.
+func joinedFormats(p *settings.Reader) string {
+	var all strings.Builder
+	for i := 1; ; i++ {
+		one := p.Text0("format" + strconv.Itoa(i))
+		if one == "" {
+			return "/" + all.String() + "/m"
+		}
+		all.WriteString(strings.TrimSuffix(strings.TrimPrefix(one, "/"), "/"))
+	}
 }
 
 // formatNamed reads a format that has a name here too.

@@ -2,6 +2,7 @@ package fluentd
 
 import (
 	"encoding/json"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -42,6 +43,10 @@ func (a *assignments) assign(r *settings.Reader, e syntax.Entry) {
 		a.set = append(a.set, flow.Pair{Key: field, Value: flow.LiteralTemplate(text)})
 		return
 	}
+	if code, ok := structured(r, e.Value); ok {
+		a.expr = append(a.expr, flow.Pair{Key: field, Value: flow.Expression(code)})
+		return
+	}
 	if template, ok := valueTemplate(r, e.Value); ok && (!a.texts || !strings.HasPrefix(template, "{record")) {
 		a.set = append(a.set, flow.Pair{Key: field, Value: template})
 		return
@@ -56,6 +61,58 @@ func (a *assignments) assign(r *settings.Reader, e syntax.Entry) {
 		code = "string(" + code + ` ?? "")`
 	}
 	a.expr = append(a.expr, flow.Pair{Key: field, Value: flow.Expression(code)})
+}
+
+// structured returns an object or a list with ${…} in its texts as an expression; ok is false for another value.
+func structured(r *settings.Reader, v syntax.Value) (code string, ok bool) {
+	var text strings.Builder
+	for _, part := range v.Parts {
+		if part.Env != "" {
+			text.WriteString(variable(r, part, v.At))
+		} else {
+			text.WriteString(part.Text)
+		}
+	}
+	var value any
+	if !strings.HasPrefix(text.String(), "{") && !strings.HasPrefix(text.String(), "[") ||
+		json.Unmarshal([]byte(text.String()), &value) != nil {
+		return "", false
+	}
+	code, err := member(r, value, v.At)
+	return code, err == nil
+}
+
+// member returns one value of an object or a list as an expression.
+func member(r *settings.Reader, value any, at syntax.Place) (string, error) {
+	var parts []string
+	switch value := value.(type) {
+	case map[string]any:
+		for _, name := range slices.Sorted(maps.Keys(value)) {
+			code, err := member(r, value[name], at)
+			if err != nil {
+				return "", err
+			}
+			parts = append(parts, flow.Quote(name)+": "+code)
+		}
+		return "{" + strings.Join(parts, ", ") + "}", nil
+	case []any:
+		for _, one := range value {
+			code, err := member(r, one, at)
+			if err != nil {
+				return "", err
+			}
+			parts = append(parts, code)
+		}
+		return "[" + strings.Join(parts, ", ") + "]", nil
+	case string:
+		if !strings.Contains(value, "${env:") {
+			return valueExpr(r, syntax.Literal(value, at))
+		}
+	case nil:
+		return "nil", nil
+	}
+	code, err := json.Marshal(value)
+	return string(code), err
 }
 
 // valueTemplate returns a value whose ${…} are plain placeholders.
@@ -137,6 +194,10 @@ func valueExpr(r *settings.Reader, v syntax.Value) (string, error) {
 			parts = append(parts, "string("+code+` ?? "")`)
 		}
 	}
+	if len(parts) == 1 && only == "time" {
+		// As a text, which it becomes where events are written.
+		return ruby.Formatted("time", "%Y-%m-%d %H:%M:%S %z", "")
+	}
 	if len(parts) == 1 && only != "" {
 		return only, nil
 	}
@@ -182,7 +243,11 @@ func sayPlain(r *settings.Reader) {
 	plain := regexp.MustCompile(`^(tag|time|hostname|tag_(parts|prefix|suffix)\[-?\d+\]|record\["[^"]*"\])$`)
 	for _, s := range r.Children("record") {
 		for _, e := range s.Entries {
-			for _, p := range template.Pieces(e.Value.Shown()) {
+			var text strings.Builder
+			for _, part := range e.Value.Parts {
+				text.WriteString(part.Text)
+			}
+			for _, p := range template.Pieces(text.String()) {
 				if p.Code != "" && !plain.MatchString(p.Code) {
 					r.Notes.Say(e.At, r.Title+" "+e.Key, "without enable_ruby true, fluentd makes nothing of ${"+p.Code+
 						"}; here it is what it says", "take the field out where nothing is right")

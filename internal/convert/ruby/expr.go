@@ -42,6 +42,8 @@ type node struct {
 	integer bool
 	// zone is that of a time, "" for UTC.
 	zone string
+	// subject is the text in which re was looked for, where it is the result of that.
+	subject, re string
 }
 
 func (n node) inner() string {
@@ -315,7 +317,22 @@ func matches(a node, re string) (node, error) {
 	if err != nil {
 		return node{}, unknown("the regular expression %.60s: %v", re, err)
 	}
-	return node{code: str(a) + " matches " + strconv.Quote(translated), sort: boolean}, nil
+	return node{
+		code: str(a) + " matches " + strconv.Quote(translated), sort: boolean, subject: str(a), re: translated,
+	}, nil
+}
+
+// captured is a group of a match, nil without one.
+func captured(m node, group string) node {
+	// The whole match is a group too, before all others.
+	if n, err := strconv.Atoi(group); err == nil {
+		group = strconv.Itoa(n + 1)
+	}
+	return node{
+		code: m.code + " ? replacePattern(" + m.subject + ", " + strconv.Quote("(?s)^.*?("+m.re+").*$") + ", " +
+			strconv.Quote("${"+group+"}") + ") : nil",
+		sort: textual, maybe: true,
+	}
 }
 
 func (p *parser) sum() (node, error) {

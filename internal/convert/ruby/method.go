@@ -376,7 +376,10 @@ func replace(n node, method string, from, to node) (node, error) {
 	}
 	if !from.isPattern() {
 		if method == "sub" {
-			return node{}, unknown("sub of a text: it replaces the first one only")
+			return node{
+				code: "join(split(" + str(n) + ", " + from.code + ", 2), " + strconv.Quote(with) + ")", sort: textual,
+				whole: true,
+			}, nil
 		}
 		return node{
 			code: "replace(" + str(n) + ", " + from.code + ", " + strconv.Quote(with) + ")", sort: textual,

@@ -108,9 +108,26 @@ func (p *parser) index(n node) (node, error) {
 		key := p.next().text
 		return field(append(n.path[:len(n.path):len(n.path)], key)), p.want("]")
 	}
+	if p.peek().kind == pattern {
+		m, err := matches(n, p.next().text)
+		group := "0"
+		if err == nil && p.take(",") {
+			group = p.next().text
+		}
+		if err != nil {
+			return node{}, err
+		}
+		return captured(m, group), p.want("]")
+	}
 	from, err := p.ternary()
 	if err != nil {
 		return node{}, err
+	}
+	if n.re != "" {
+		if name, err := strconv.Unquote(from.code); err == nil {
+			return captured(n, name), p.want("]")
+		}
+		return captured(n, from.code), p.want("]")
 	}
 	if p.is("..") || p.is("...") {
 		exclusive := p.next().text == "..."

@@ -288,17 +288,50 @@ func (s *scanner) value() ([]syntax.Part, error) {
 	return []syntax.Part{{Text: strings.TrimRight(line, " \t\r")}}, nil
 }
 
-// json takes a value that is JSON, over several lines; ok is false where it is none, and nothing is taken.
+// json takes a value that is JSON, over several lines, with #{…} in its texts; ok is false where it is none, and
+// nothing is taken.
 func (s *scanner) json() ([]syntax.Part, bool) {
-	d := json.NewDecoder(strings.NewReader(s.text[s.pos:]))
-	var raw json.RawMessage
-	if err := d.Decode(&raw); err != nil {
+	before, at := *s, s.place()
+	// whole is the text with something in place of Ruby.
+	var text, whole strings.Builder
+	var parts []syntax.Part
+	depth, quoted := 0, false
+	for !s.end() {
+		c := s.next()
+		if quoted && c == '#' && !s.end() && s.text[s.pos] == '{' {
+			code, err := s.code(at)
+			if err != nil {
+				break
+			}
+			parts = append(parts, syntax.Part{Text: text.String()}, ruby.Constant(code))
+			text.Reset()
+			whole.WriteByte('x')
+			continue
+		}
+		text.WriteByte(c)
+		whole.WriteByte(c)
+		switch {
+		case c == '\\' && quoted && !s.end():
+			c = s.next()
+			text.WriteByte(c)
+			whole.WriteByte(c)
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{' || c == '[':
+			depth++
+		case c == '}' || c == ']':
+			depth--
+		}
+		if depth == 0 && !quoted {
+			break
+		}
+	}
+	if !json.Valid([]byte(whole.String())) {
+		*s = before
 		return nil, false
 	}
-	for range d.InputOffset() {
-		s.next()
-	}
-	return []syntax.Part{{Text: string(raw)}}, true
+	return append(parts, syntax.Part{Text: text.String()}), true
 }
 
 // quoted reads a text in quotes; in double ones, #{…} is Ruby.

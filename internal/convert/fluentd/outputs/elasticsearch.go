@@ -307,7 +307,7 @@ func ownTime(o *flow.Output) {
 		Kind: "parse", Body: flow.Map{
 			{Key: "field", Value: `["@timestamp"]`},
 			{Key: "format", Value: "regex"},
-			{Key: "regex", Value: `^(?<time>\d{4}-\d\d-\d\d[T ].+)$`},
+			{Key: "regex", Value: `^(?<time>\d{4}-\d\d-\d\dT.+)$`},
 			{Key: "keep", Value: true},
 		},
 		When: ruby.Field([]string{"@timestamp"}) + " != nil",

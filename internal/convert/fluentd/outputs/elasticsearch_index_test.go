@@ -129,7 +129,7 @@ elasticsearch
   index: "logstash-%Y.%m.%d"
   fields: {time: "", tag: "", cluster: ""}
   template: {manage: false}
-parse: {field: '["@timestamp"]', format: "regex", regex: '^(?<time>\d{4}-\d\d-\d\d[T ].+)$', keep: true} when
+parse: {field: '["@timestamp"]', format: "regex", regex: '^(?<time>\d{4}-\d\d-\d\dT.+)$', keep: true} when
     record["@timestamp"] != nil
 parse: {field: "ts", format: "regex", regex: "^(?<time>.+)$", keep: true} when record["@timestamp"] == nil
 `},
@@ -173,7 +173,7 @@ elasticsearch
   pipeline: "p-{tag}"
   fields: {time: "@timestamp", tag: "", cluster: ""}
   template: {manage: false}
-parse: {field: '["@timestamp"]', format: "regex", regex: '^(?<time>\d{4}-\d\d-\d\d[T ].+)$', keep: true} when
+parse: {field: '["@timestamp"]', format: "regex", regex: '^(?<time>\d{4}-\d\d-\d\dT.+)$', keep: true} when
     record["@timestamp"] != nil
 lost: <match **> elasticsearch utc_index: %Y, %m, %d in names are UTC
 said: <match **> elasticsearch request_timeout: an hour at most: no answer within one is none
@@ -218,7 +218,7 @@ elasticsearch
   data_stream: true
   fields: {time: "@timestamp", tag: "", cluster: ""}
   template: {manage: false}
-parse: {field: '["@timestamp"]', format: "regex", regex: '^(?<time>\d{4}-\d\d-\d\d[T ].+)$', keep: true} when
+parse: {field: '["@timestamp"]', format: "regex", regex: '^(?<time>\d{4}-\d\d-\d\dT.+)$', keep: true} when
     record["@timestamp"] != nil
 `},
 		{Name: "a data stream without a name", Old: `
@@ -231,7 +231,7 @@ elasticsearch
   data_stream: true
   fields: {time: "@timestamp", tag: "", cluster: ""}
   template: {manage: false}
-parse: {field: '["@timestamp"]', format: "regex", regex: '^(?<time>\d{4}-\d\d-\d\d[T ].+)$', keep: true} when
+parse: {field: '["@timestamp"]', format: "regex", regex: '^(?<time>\d{4}-\d\d-\d\dT.+)$', keep: true} when
     record["@timestamp"] != nil
 `},
 		{Name: "a cloud whose login is a variable", Old: `

@@ -43,7 +43,7 @@ elasticsearch
   batch: {max_wait: "5s"}
   workers: 4
   max_queue_size: "2GiB"
-parse: {field: '["@timestamp"]', format: "regex", regex: '^(?<time>\d{4}-\d\d-\d\d[T ].+)$', keep: true} when
+parse: {field: '["@timestamp"]', format: "regex", regex: '^(?<time>\d{4}-\d\d-\d\dT.+)$', keep: true} when
     record["@timestamp"] != nil
 when full: block
 file: /etc/aggregator/secrets/elasticsearch-password
@@ -100,7 +100,7 @@ elasticsearch
   data_stream: true
   fields: {time: "@timestamp", tag: "", cluster: ""}
   template: {manage: false}
-parse: {field: '["@timestamp"]', format: "regex", regex: '^(?<time>\d{4}-\d\d-\d\d[T ].+)$', keep: true} when
+parse: {field: '["@timestamp"]', format: "regex", regex: '^(?<time>\d{4}-\d\d-\d\dT.+)$', keep: true} when
     record["@timestamp"] != nil
 `},
 		{Name: "opensearch of AWS", Old: `
@@ -158,7 +158,7 @@ elasticsearch
   retry: {max: "30s"}
   batch: {max_wait: "5s"}
   workers: 8
-parse: {field: '["@timestamp"]', format: "regex", regex: '^(?<time>\d{4}-\d\d-\d\d[T ].+)$', keep: true} when
+parse: {field: '["@timestamp"]', format: "regex", regex: '^(?<time>\d{4}-\d\d-\d\dT.+)$', keep: true} when
     record["@timestamp"] != nil
 said: <match **> elasticsearch user: left out, as where the variable ES_USER is not set
 said: <match **> elasticsearch password: left out: it is nobody's without a name
@@ -207,7 +207,7 @@ elasticsearch
   index: "web_%G.%V"
   fields: {time: "@timestamp", tag: "", cluster: ""}
   template: {manage: false}
-parse: {field: '["@timestamp"]', format: "regex", regex: '^(?<time>\d{4}-\d\d-\d\d[T ].+)$', keep: true} when
+parse: {field: '["@timestamp"]', format: "regex", regex: '^(?<time>\d{4}-\d\d-\d\dT.+)$', keep: true} when
     record["@timestamp"] != nil
 `},
 		{Name: "a conversion of strftime that there is none of", Old: `

@@ -33,13 +33,17 @@ func loki(r *settings.Reader, o *flow.Output) {
 		o.Settings = o.Settings.With("tenant", tenant)
 	}
 	var labels flow.Map
-	if text, ok := r.Plain("extra_labels"); ok {
+	if text, ok := r.Mapped("extra_labels", func(text string) string { return text }); ok {
 		var extra map[string]string
 		if json.Unmarshal([]byte(text), &extra) != nil {
 			r.Lose("extra_labels", "it is no object of texts", "write labels by hand")
 		}
 		for _, name := range slices.Sorted(maps.Keys(extra)) {
-			labels = labels.With(name, flow.LiteralTemplate(extra[name]))
+			value := extra[name]
+			if !strings.Contains(value, "${env:") {
+				value = flow.LiteralTemplate(value)
+			}
+			labels = labels.With(name, value)
 		}
 	}
 	for _, s := range r.Children("label") {
