@@ -191,8 +191,8 @@ outputs:
     url: http://loki:3100
     labels:
       job: fluentbit
-      kubernetes_namespace_name: '{record.kubernetes.namespace_name|none}'
-      env: '{record.env|none}'
+      kubernetes_namespace_name: '{record.kubernetes.namespace_name|}'
+      env: '{record.env|}'
     fields: {time: "", tag: "", cluster: ""}
 --- app
 loki (stream {env="prod", job="fluentbit", kubernetes_namespace_name="shop"}):

@@ -516,6 +516,47 @@ elasticsearch-2 (index plain-2026.01.01): {"at":"2024-01-01T00:00:00Z"}
 lost: <match **> elasticsearch hosts: some hosts are https and others http: two.example:9200 is taken for
     https too
 `},
+		{Name: "a port that is none, and what an article leaves to its readers", Old: `
+[INPUT]
+  Name forward
+  Listen 127.0.0.1
+  Port here
+[OUTPUT]
+  Name s3
+  Match *
+  bucket <your-bucket>
+  region <your_region>
+`, New: `
+listeners:
+  # old.conf:1 [INPUT] forward
+  - name: forward
+    address: 127.0.0.1:24224
+
+# The queue on disk of all outputs, in place of their buffers.
+buffer:
+  path: data
+
+routes:
+  # old.conf:5 [OUTPUT] s3
+  - match: '**'
+    outputs: [s3]
+
+outputs:
+  # old.conf:5 [OUTPUT] s3
+  s3:
+    type: s3
+    region: ${env:AWS_REGION}
+    bucket: your-bucket
+    key: fluent-bit-logs/{tag}/%Y/%m/%d/%H/
+    compression: none
+    rotate: {max_age: 10m}
+    fields: {time: date, tag: "", cluster: ""}
+lost: [INPUT] forward port: "here" is no port
+lost: [OUTPUT] s3 bucket: <your-bucket> stands for a value of yours
+lost: [OUTPUT] s3 region: <your_region> stands for a value of yours
+lost: [OUTPUT] s3 region: your_region is no region
+variable: AWS_REGION
+`},
 		{Name: "times in zones", Old: `
 <source>
   @type forward

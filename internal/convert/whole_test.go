@@ -353,12 +353,14 @@ outputs:
   loki:
     type: loki
     url: http://loki:3100
-    labels: {job: fluentd, pod: '{record.kubernetes.pod_name|none}'}
+    labels: {job: fluentd, pod: '{record.kubernetes.pod_name|}'}
     fields: {time: "", tag: "", cluster: ""}
 --- kube.x
 dropped discard[0] expr
 loki (stream {job="fluentd", pod="web-1"}): {"kubernetes":{"namespace_name":"shop","pod_name":"web-1"}}
 dropped discard[0] expr
+said: <match app.*> loki include_thread_label: left out: there is no label fluentd_thread
+said: <match app.*> loki <label>: the fields of labels stay in the line too; the plugin takes them out
 `},
 	}, whole)
 }

@@ -1,9 +1,11 @@
 package fluentbit
 
 import (
+	"fmt"
 	"maps"
 	"net"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/seed-afc6a195/aggregator/internal/convert/dialect"
@@ -223,6 +225,10 @@ func (c *converter) forwardInput(s *syntax.Section) {
 	}
 	port, ok := r.Text("port")
 	if !ok {
+		port = "24224"
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil && !strings.Contains(port, "${") {
+		r.Lose("port", fmt.Sprintf("%.40q is no port", port), "write one; 24224 is taken")
 		port = "24224"
 	}
 	address := net.JoinHostPort(listen, port)

@@ -22,6 +22,10 @@ func (c *converter) kafka(r *settings.Reader, o *flow.Output) {
 		if path, isPath := accessor(key); isPath {
 			topic = ruby.PlaceholderOf(ruby.Path(path) + "|" + topic)
 		}
+		if !r.Bool("dynamic_topic", false) {
+			r.Say("topic_key", "any topic that the field names is taken; there, only those of topics",
+				"a route with when tells them apart")
+		}
 	} else if several {
 		r.Lose("topics", "an output has one topic; "+more+" is left out", "make an output for each")
 	}

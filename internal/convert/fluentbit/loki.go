@@ -51,7 +51,7 @@ func (c *converter) loki(r *settings.Reader, o *flow.Output) {
 	if labels == nil {
 		labels = flow.Map{{Key: "job", Value: "fluentbit"}}
 	}
-	o.Settings = o.Settings.With("labels", labels)
+	o.Settings = o.Settings.With("labels", destination.Labels(labels))
 	if extra := lokiLabels(r, "structured_metadata"); extra != nil {
 		o.Settings = o.Settings.With("structured_metadata", extra)
 	}
@@ -110,7 +110,7 @@ func lokiLabels(r *settings.Reader, key string) (labels flow.Map) {
 				// There, such a label has the names of all maps on the way.
 				name = regexp.MustCompile(`[^A-Za-z0-9_]`).ReplaceAllString(strings.Join(path, "_"), "_")
 			}
-			labels = labels.With(name, ruby.PlaceholderOf(ruby.Path(path)+"|none"))
+			labels = labels.With(name, ruby.PlaceholderOf(ruby.Path(path)+"|"))
 		}
 	}
 	return labels

@@ -25,8 +25,8 @@ Drop_Single_Key raw
 loki
   url: "https://loki:443"
   bearer_token: "${file:/etc/aggregator/secrets/loki-token}"
-  labels: {job: "fluentbit", kubernetes_namespace_name: "{record.kubernetes.namespace_name|none}", pod:
-    "{record.kubernetes.pod_name|none}", sub_a_b: "{record.sub.a-b|none}"}
+  labels: {job: "fluentbit", kubernetes_namespace_name: "{record.kubernetes.namespace_name|}", pod:
+    "{record.kubernetes.pod_name|}", sub_a_b: "{record.sub.a-b|}"}
   fields: {time: "", tag: "", cluster: ""}
 modify: {remove: ["stream", "a.b"]}
 lost: [OUTPUT] loki remove_keys: the field $c[0] can't be read

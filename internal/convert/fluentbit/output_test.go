@@ -177,8 +177,8 @@ structured_metadata e=$f
 loki
   url: "http://h:3100"
   tenant: "{record.u|t}"
-  labels: {job: "x", a_b: "{record.a.b|none}", c: "{record.c|none}"}
-  structured_metadata: {e: "{record.f|none}"}
+  labels: {job: "x", a_b: "{record.a.b|}", c: "{record.c|}"}
+  structured_metadata: {e: "{record.f|}"}
   fields: {time: "", tag: "", cluster: ""}
 modify: {remove: ["d"]}
 lost: [OUTPUT] loki auto_kubernetes_labels: labels are named one by one

@@ -1,6 +1,7 @@
 package fluentd
 
 import (
+	"fmt"
 	"net"
 	"slices"
 	"strconv"
@@ -31,6 +32,10 @@ func (c *converter) forwardInput(s *syntax.Section) {
 	}
 	if p, ok := r.Text("port"); ok {
 		port = p
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil && !strings.Contains(port, "${") {
+		r.Lose("port", fmt.Sprintf("%.40q is no port", port), "write one; 24224 is taken")
+		port = "24224"
 	}
 	bind, ok := r.Text("bind")
 	if !ok || bind == "0.0.0.0" {

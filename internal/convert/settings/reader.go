@@ -3,6 +3,7 @@ package settings
 import (
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -87,10 +88,19 @@ func (r *Reader) Mapped(key string, write func(string) string) (text string, set
 		case p.Env != "":
 			b.WriteString(r.variable(p, v))
 		default:
-			b.WriteString(write(p.Text))
+			b.WriteString(write(r.withoutStandIns(key, v, p.Text)))
 		}
 	}
 	return b.String(), true
+}
+
+// withoutStandIns takes the brackets off what stands for a value in articles, <your-bucket>, and says that it does.
+func (r *Reader) withoutStandIns(key string, v syntax.Value, text string) string {
+	standIn := regexp.MustCompile(`<([A-Za-z][A-Za-z0-9_.-]*)>`)
+	if found := standIn.FindString(text); found != "" {
+		r.Notes.Lose(v.At, r.Title+" "+key, found+" stands for a value of yours", "write it")
+	}
+	return standIn.ReplaceAllString(text, "$1")
 }
 
 // variable writes ${env:NAME:-default}.

@@ -54,6 +54,11 @@ func TestValues(t *testing.T) {
 	}{
 		{"a text", `a b`, text, "a b", true, ""},
 		{"a text that looks like a variable", `a${b}`, text, "a$${b}", true, ""},
+		{
+			"what stands for a value", `<my-bucket>/logs`, text, "my-bucket/logs", true,
+			"lost t k: <my-bucket> stands for a value of yours\n",
+		},
+		{"a name of Elasticsearch's for the day", `<logs-{now/d}>`, text, "<logs-{now/d}>", true, ""},
 		{"nothing", ``, text, "", false, ""},
 		{"a variable", `"#{ENV['A']}"`, text, "${env:A}", true, "variable A\n"},
 		{"a variable within", `"x-#{ENV['A']}-y"`, text, "x-${env:A}-y", true, "variable A\n"},

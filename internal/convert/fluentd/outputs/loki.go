@@ -58,12 +58,16 @@ func loki(r *settings.Reader, o *flow.Output) {
 					"write labels by hand")
 				continue
 			}
-			labels = labels.With(e.Key, ruby.PlaceholderOf(ruby.Path(path)+"|none"))
+			labels = labels.With(e.Key, ruby.PlaceholderOf(ruby.Path(path)+"|"))
 		}
 	}
 	r.IgnoreSections("label")
+	if all := r.Children("label"); len(all) > 0 {
+		r.Notes.Say(all[0].At, r.Title+" <label>",
+			"the fields of labels stay in the line too; the plugin takes them out", "message: log sends one field alone")
+	}
 	if labels != nil {
-		o.Settings = o.Settings.With("labels", labels)
+		o.Settings = o.Settings.With("labels", destination.Labels(labels))
 	}
 	destination.Remove(r, o, "remove_keys", template.Paths(r, "remove_keys"))
 	if r.Bool("extract_kubernetes_labels", false) {
@@ -83,6 +87,9 @@ func loki(r *settings.Reader, o *flow.Output) {
 		m = m.With("insecure_skip_verify", true)
 	}
 	destination.TLS(o, m)
-	r.Ignore("include_thread_label", "compress", "ciphers", "min_version")
+	if r.Bool("include_thread_label", true) {
+		r.Notes.Say(r.At, r.Title+" include_thread_label", "left out: there is no label fluentd_thread", "")
+	}
+	r.Ignore("compress", "ciphers", "min_version")
 	fieldsOff(o, "", "")
 }

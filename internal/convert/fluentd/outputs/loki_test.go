@@ -22,9 +22,11 @@ remove_keys a
 loki
   url: "https://loki"
   tenant: "{tag}"
-  labels: {env: "dev", pod: "{record.kubernetes.pod_name|none}"}
+  labels: {env: "dev", pod: "{record.kubernetes.pod_name|}"}
   fields: {time: "", tag: "", cluster: ""}
 modify: {remove: ["a"]}
+said: <match **> loki <label>: the fields of labels stay in the line too; the plugin takes them out
+said: <match **> loki include_thread_label: left out: there is no label fluentd_thread
 `},
 	}, read)
 }
@@ -45,6 +47,7 @@ loki
   labels: {a: "1", b: "2"}
   fields: {time: "", tag: "", cluster: ""}
 said: <match **> loki line_format: a line is JSON, not key=value
+said: <match **> loki include_thread_label: left out: there is no label fluentd_thread
 variable: LOKI_KEY
 `},
 		{Name: "a token in a file, headers, certificates", Old: `
@@ -65,6 +68,7 @@ loki
   fields: {time: "", tag: "", cluster: ""}
 said: <match **> loki: the name and the password are left out: the token is the login
 said: <match **> loki line_format: a line is JSON, not key=value
+said: <match **> loki include_thread_label: left out: there is no label fluentd_thread
 file: /var/run/secrets/token
 file: /etc/aggregator/secrets/loki-x-scope
 file: /ca.crt
@@ -86,13 +90,15 @@ remove_keys kubernetes, $.a.b
 `, New: `
 loki
   url: "http://loki:3100"
-  labels: {app: "{record.app|none}", level: "{record.log.level|none}"}
+  labels: {app: "{record.app|none}", level: "{record.log.level|}"}
   fields: {time: "", tag: "", cluster: ""}
 modify: {remove: ["kubernetes", "a.b"]}
 lost: <match **> loki <label> first: the field $.list[0] can't be read
 lost: <match **> loki extract_kubernetes_labels: labels are named one by one
+said: <match **> loki <label>: the fields of labels stay in the line too; the plugin takes them out
 said: <match **> loki line_format: a line is JSON, not key=value
 said: <match **> loki drop_single_key: a record with one field alone is a line of JSON too
+said: <match **> loki include_thread_label: left out: there is no label fluentd_thread
 `},
 		{Name: "labels that are no object", Old: `
 @type loki
@@ -104,6 +110,7 @@ loki
   fields: {time: "", tag: "", cluster: ""}
 lost: <match **> loki extra_labels: it is no object of texts
 said: <match **> loki line_format: a line is JSON, not key=value
+said: <match **> loki include_thread_label: left out: there is no label fluentd_thread
 `},
 	}, read)
 }
