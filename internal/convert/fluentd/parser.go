@@ -150,9 +150,10 @@ func (c *converter) format(r *settings.Reader, s *syntax.Section, field string, 
 	switch expression := s.Text("expression"); {
 	case strings.HasPrefix(name, "/"), name == "regexp", name == "multiline":
 		p.Ignore("expression", "ignorecase", "multiline", "format_firstline")
-		if name == "regexp" {
+		switch name {
+		case "regexp":
 			name = expression
-		} else if name == "multiline" {
+		case "multiline":
 			name = joinedFormats(p)
 		}
 		re, ok := pattern(p, s.At, "expression", name)

@@ -25,8 +25,8 @@ func TestExpr(t *testing.T) {
 		`record["a"].sub(/^x/, "")`:             `replacePattern(string(record.a ?? ""), "^x", "")`,
 		`record["a"].sub("a", "b").x`:           ``,
 		`record["a"].sub("a", "b")`:             `join(split(string(record.a ?? ""), "a", 2), "b")`,
-		`record["a"].match(/u=(\w+)/)[1]`: `string(record.a ?? "") matches "u=(\\w+)" ? replacePattern(string(record.a ?? ` +
-			`""), "(?s)^.*?(u=(\\w+)).*$", "${2}") : nil`,
+		`record["a"].match(/u=(\w+)/)[1]`: `string(record.a ?? "") matches "u=(\\w+)" ? ` +
+			`replacePattern(string(record.a ?? ""), "(?s)^.*?(u=(\\w+)).*$", "${2}") : nil`,
 		`record["a"][/\d+/]`: `string(record.a ?? "") matches "\\d+" ? replacePattern(string(record.a ?? ` +
 			`""), "(?s)^.*?(\\d+).*$", "${1}") : nil`,
 		`record["a"][/(?<x>\d)/, 1].to_i`: `int(string(record.a ?? "") matches "(?<x>\\d)" ? replacePattern(string(` +

@@ -64,7 +64,8 @@ func loki(r *settings.Reader, o *flow.Output) {
 	r.IgnoreSections("label")
 	if all := r.Children("label"); len(all) > 0 {
 		r.Notes.Say(all[0].At, r.Title+" <label>",
-			"the fields of labels stay in the line too; the plugin takes them out", "message: log sends one field alone")
+			"the fields of labels stay in the line too; the plugin takes them out",
+			"message: log sends one field alone")
 	}
 	if labels != nil {
 		o.Settings = o.Settings.With("labels", destination.Labels(labels))
