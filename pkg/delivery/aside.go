@@ -210,8 +210,9 @@ func (a *asideStore) refuse(refs []*chunkRef, target string) bool {
 
 // letter returns a dead letter of ev, which may not wait for the target.
 func (a *asideStore) letter(ev *event.Event, target string) DeadLetter {
-	status, words := a.targets.Why(target)
+	why := a.targets.Why(target)
 	return DeadLetter{
-		Event: ev, Chunk: ev.Chunk, Events: 1, Output: a.name, Status: status, Reason: ReasonTargetWaits, Detail: words,
+		Event: ev, Chunk: ev.Chunk, Events: 1, Output: a.name, Status: why.Status, Reason: ReasonTargetWaits,
+		Detail: cmp.Or(why.Detail, why.Kind),
 	}
 }

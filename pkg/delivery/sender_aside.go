@@ -37,7 +37,7 @@ func (s *sender) setAside(w *work) bool {
 			one := *ev
 			letters = append(letters, s.aside.letter(&one, string(name)))
 		case wait:
-			s.show(w.events[i:i+1], WaitsAside, &outputs.Failure{Reason: outputs.ReasonTarget})
+			s.showAside(w.events[i:i+1], name)
 			r := c.one(ev)
 			r.setAside(string(name), ev)
 		default:

@@ -75,6 +75,14 @@ func (s *sender) showAgain(events []event.Event, se *outputs.SendError) {
 	}
 }
 
+// showAside tells of events that wait without having been sent, with what their target has answered to those before.
+func (s *sender) showAside(events []event.Event, target []byte) {
+	if s.tap != nil && s.tap.Watching() {
+		why := s.waiting.Why(string(target))
+		s.show(events, WaitsAside, &why)
+	}
+}
+
 // showRefused tells of an event that becomes a dead letter, or is dropped in its stead, for that reason.
 func (s *sender) showRefused(ev *event.Event, f *outputs.Failure, reason string) {
 	if s.tap == nil || !s.tap.Watching() {

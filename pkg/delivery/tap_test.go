@@ -262,3 +262,45 @@ func TestDeliveryLatency(t *testing.T) {
 		}
 	})
 }
+
+// answers keeps why events wait aside at first, by their numbers.
+type answers struct {
+	looker
+
+	mu  sync.Mutex
+	why map[int]outputs.Failure
+}
+
+func (a *answers) Answered(events []event.Event, answer delivery.Answer) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for i := range events {
+		n := outputtest.Number(&events[i])
+		if _, known := a.why[n]; !known && answer.Result == delivery.WaitsAside {
+			a.why[n] = answer.Failure
+		}
+	}
+}
+
+// TestTapOfWhatWaits: an event that waits unsent, as others for its target do, is shown with what these were answered.
+func TestTapOfWhatWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := answers{why: map[int]outputs.Failure{}}
+		source, closed := outputtest.NewBacklog(outputtest.Chunk(1, "a", "t", 2, 0, 20)), newIndices(1)
+		closed.set(0, true)
+		loop := delivery.New(delivery.Options{
+			Name: "test", Source: source, Aside: room{source}, Output: closed, DeadLetters: &letterStore{},
+			Log: zerolog.Nop(), Tap: &a,
+		})
+		time.AfterFunc(time.Second, func() { source.Put(outputtest.Chunk(2, "a", "t", 1, 2, 20)) })
+		runFor(t, loop, 10*time.Second)
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		for n := range 3 {
+			if why := a.why[n]; why.Reason != outputs.ReasonTarget || why.Status != 400 ||
+				why.Kind != "index_closed_exception" {
+				t.Errorf("event %d waits because of %+v", n, why)
+			}
+		}
+	})
+}

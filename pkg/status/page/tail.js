@@ -53,6 +53,7 @@ function because(e) {
   if (e.step) return " by " + e.step;
   if (e.result === "delivered" || e.result === "joined" || !e.result) return "";
   const code = [e.status || "", e.kind].filter(Boolean).join(" ");
+  if (e.result === "waits") return code ? ": " + code : "";
   return `: ${e.answer ?? ""}${code ? ` (${code})` : ""}`;
 }
 

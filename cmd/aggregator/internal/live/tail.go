@@ -227,15 +227,18 @@ func tailed(t *client.TailEvent) string {
 
 // tailResult says in words what becomes of an event.
 func tailResult(t *client.TailEvent) string {
-	why := t.Answer
-	if t.Status != 0 || t.Kind != "" {
-		why += " (" + strings.TrimSpace(strconv.Itoa(t.Status)+" "+t.Kind) + ")"
+	why, said := t.Answer, t.Kind
+	if t.Status != 0 {
+		said = strings.TrimSpace(strconv.Itoa(t.Status) + " " + t.Kind)
+	}
+	if said != "" {
+		why += " (" + said + ")"
 	}
 	switch t.Result {
 	case client.TailRetry:
 		return "is sent again: " + why
 	case client.TailWaits:
-		return "waits for its target: " + why
+		return "waits for its target: " + cmp.Or(said, "it takes none now")
 	case client.TailDropped:
 		return "dropped by " + cmp.Or(t.Step, "on_reject: "+why)
 	case client.TailDeadLetter:

@@ -27,7 +27,7 @@ func TestShowTail(t *testing.T) {
 		t.Errorf("the end of the stream: %v", err)
 	}
 	const want = `2026-01-01T00:00:00Z  a  t  12 B  3 events joined  routes[0] → es (logs): waits for its target: ` +
-		`target (400 index_closed_exception)  {"n":1}
+		`400 index_closed_exception  {"n":1}
     f[1] parse
       + n: 1
     closed [1m

@@ -3,7 +3,6 @@
 package waiting
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 	"sync"
@@ -150,14 +149,16 @@ func (t *Targets[S]) IsFull(target string) bool {
 	return one != nil && time.Now().Before(one.fullTil)
 }
 
-// Why returns what the target has answered last: its status, and its words or the kind of its refusal.
-func (t *Targets[S]) Why(target string) (status int, words string) {
+// Why returns what the target has answered last.
+func (t *Targets[S]) Why(target string) outputs.Failure {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if one := t.all[target]; one != nil {
-		return one.Status, cmp.Or(one.Detail, one.Kind)
+		return outputs.Failure{
+			Reason: outputs.ReasonTarget, Status: one.Status, Kind: one.Kind, Detail: one.Detail, Remedy: one.Remedy,
+		}
 	}
-	return 0, ""
+	return outputs.Failure{Reason: outputs.ReasonTarget}
 }
 
 // Due returns a target that is to be tried now, and is the caller's until Done; nil: none is, and the next one is after

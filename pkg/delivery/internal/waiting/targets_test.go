@@ -173,12 +173,16 @@ func TestWhy(t *testing.T) {
 	for _, tc := range []struct {
 		target string
 		status int
+		kind   string
 		words  string
 	}{
-		{"silent", 0, ""}, {"closed", 403, "closed"}, {"worded", 403, "no such index"}, {"unknown", 0, ""},
+		{"silent", 0, "", ""},
+		{"closed", 403, "closed", ""},
+		{"worded", 403, "closed", "no such index"},
+		{"unknown", 0, "", ""},
 	} {
-		if status, words := targets.Why(tc.target); status != tc.status || words != tc.words {
-			t.Errorf("%s: %d, %q", tc.target, status, words)
+		if why := targets.Why(tc.target); why.Status != tc.status || why.Kind != tc.kind || why.Detail != tc.words {
+			t.Errorf("%s: %+v", tc.target, why)
 		}
 	}
 }
