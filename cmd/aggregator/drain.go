@@ -134,10 +134,8 @@ func drained(cfg *config.Config) (place string, err error) {
 		return cfg.Buffer.Place(), nil
 	}
 	dir := absolute(cfg.Buffer.Path)
-	if st, err := os.Stat(dir); err != nil {
+	if err := app.DataDirectory(cfg); err != nil {
 		return "", fmt.Errorf("there is no data directory to drain (buffer.path): %w", err)
-	} else if !st.IsDir() {
-		return "", fmt.Errorf("%s is no directory (buffer.path)", dir)
 	}
 	return dir, nil
 }

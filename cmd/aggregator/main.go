@@ -48,6 +48,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	root.SetIn(in)
 	root.SetOut(out)
 	root.SetErr(errOut)
+	hold(root)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitOK
@@ -77,10 +78,9 @@ func newRootCommand() *cobra.Command {
 disk before it acknowledges them, routes them by cluster and tag, and delivers them, retrying for as long as it takes.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.`,
-		Example: `  aggregator run                                  # Forward on 127.0.0.1:24224, files under
-./data/archive
-  echo '{"hello":"world"}' | aggregator send      # send it an event
-  aggregator check -c aggregator.yaml             # is this configuration right?`,
+		Example: `  aggregator run                              # Forward on 127.0.0.1:24224, files under ./data/archive
+  echo '{"hello":"world"}' | aggregator send  # send it an event
+  aggregator check -c aggregator.yaml         # is this configuration right?`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          flags.OnlyCommands,
@@ -96,5 +96,24 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.`,
 		newVersionCommand(),
 	)
 	completeFlags(root)
+	flags.Fill(root)
 	return root
+}
+
+// hold makes the commands that cobra brings along refuse what they don't know, as the others do. The output must be
+// set already: they remember it.
+func hold(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "help":
+			c.RunE, c.Run = flags.HelpOn, nil
+		case "completion":
+			c.Args, c.RunE = flags.OnlyCommands, func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+			for _, shell := range c.Commands() {
+				shell.Args = flags.NoArgs
+			}
+		}
+	}
 }

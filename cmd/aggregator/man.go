@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -8,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/seed-afc6a195/aggregator/cmd/aggregator/internal/flags"
 )
 
 // newManCommand makes the manual pages of packages. It is not listed: people have --help.
@@ -16,7 +19,12 @@ func newManCommand() *cobra.Command {
 		Use:    "man DIRECTORY",
 		Short:  "Write the manual pages into a directory",
 		Hidden: true,
-		Args:   cobra.ExactArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return flags.WrongUsage(errors.New("man needs one directory, which is made"))
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := os.MkdirAll(args[0], 0o750); err != nil {
 				return fmt.Errorf("make the directory of the manual pages: %w", err)

@@ -264,7 +264,18 @@ func TestRunRefuses(t *testing.T) {
 		{
 			"a drain of a file", []string{
 				"drain", "-c", write("file.yaml", "buffer: {path: "+filepath.Join(dir, "file.yaml")+"}"),
-			}, exitFailed, "is no directory (buffer.path)",
+			}, exitFailed, "there is no data directory to drain (buffer.path): open ",
+		},
+		{
+			"a drain of a directory that is no queue's", []string{
+				"drain", "-c", write("other.yaml", "buffer: {path: "+t.TempDir()+"}"),
+			}, exitFailed, "has no queue in it: name the directory that the server has as buffer.path",
+		},
+		{
+			"a queue that is none",
+			[]string{"queue", "--data-dir", t.TempDir()},
+			exitFailed,
+			"has no queue in it: name the directory that the server has as buffer.path",
 		},
 		{"a drain for less than no time", []string{"drain", "--timeout", "-1s"}, exitUsage, "must not be negative"},
 	} {

@@ -212,7 +212,7 @@ func (f *sendFlags) send(cmd *cobra.Command, args []string) error {
 			cmd.InOrStdin(),
 		)
 		if err != nil {
-			return err
+			return flags.WrongUsage(err)
 		}
 		defer input.Close()
 		source = input

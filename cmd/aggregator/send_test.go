@@ -58,7 +58,7 @@ func TestSendUsage(t *testing.T) {
 		{"--ca-file " + empty, "holds no PEM certificate"},
 		{"--count 5 file", "can't go with files"},
 		{"--odd", "unknown flag: --odd"},
-		{"--rate fast", "invalid argument"},
+		{"--rate fast", "must be a number"},
 	} {
 		var out, errOut bytes.Buffer
 		code := run(t.Context(), append([]string{"send"}, strings.Fields(tc.args)...), strings.NewReader(""), &out,

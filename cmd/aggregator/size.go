@@ -31,8 +31,7 @@ explains that.
 From a configuration it takes the outputs, their workers and batches, the clusters and the limits of a configuration,
 and says where buffer.max_size is too small for the outage.`,
 		Example: `  aggregator size --events-per-second 20000 --outage 12h
-  aggregator size --events-per-second 300000 --event-size 800B --outage 24h --outputs elasticsearch,firehose --clusters
-5
+  aggregator size --events-per-second 300000 --event-size 800B --outputs elasticsearch,firehose --clusters 5
   aggregator size --events-per-second 100000 --outage 12h --queue jetstream
   aggregator size --events-per-second 20000 --outage 12h -c aggregator.yaml --json`,
 		Args: flags.NoArgs,

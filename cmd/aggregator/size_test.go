@@ -110,7 +110,7 @@ func TestSizeUsage(t *testing.T) {
 		{"", "--events-per-second is missing"},
 		{"--events-per-second 0", "--events-per-second 0: must be above 0"},
 		{"--events-per-second NaN", "--events-per-second NaN: must be above 0"},
-		{"--events-per-second many", "invalid argument"},
+		{"--events-per-second many", "must be a number"},
 		{"--events-per-second 5 --event-size 300b", `--event-size "300b": has an unknown unit (write 300B)`},
 		{"--events-per-second 5 --event-size 0", "--event-size 0: must be 1 byte to 64MiB"},
 		{"--events-per-second 5 --outage 12", "missing unit"},

@@ -34,7 +34,7 @@ func table() []row {
 func sharedValues() []string {
 	return []string{
 		"pkg/event", "pkg/config/setting", "pkg/metric", "internal/failpoint", "internal/heartbeat",
-		"internal/humanize", "internal/logevery", "internal/rate", "internal/safetext",
+		"internal/bind", "internal/humanize", "internal/logevery", "internal/rate", "internal/safetext",
 	}
 }
 

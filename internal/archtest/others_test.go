@@ -138,6 +138,7 @@ func otherParts() []row {
 		{"internal/failpoint", nil, "a point knows nobody"},
 		{"internal/heartbeat", nil, "what a loop tells knows nobody"},
 		{"internal/cgroup", nil, "what Linux allows knows nobody"},
+		{"internal/bind", nil, "what keeps a socket from an address knows nobody"},
 		{"internal/rate", nil, "amounts over time know nobody"},
 		{"internal/safetext", nil, "texts know nobody"},
 		{"internal/idlememory", nil, "memory knows nobody"},

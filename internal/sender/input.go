@@ -88,10 +88,10 @@ func OpenInput(cfg InputConfig, names []string, stdin io.Reader) (*Input, error)
 	for _, name := range names {
 		f := stdin
 		if name != "-" {
-			file, err := os.Open(name)
+			file, err := openFile(name)
 			if err != nil {
 				closeAll()
-				return nil, err
+				return nil, fmt.Errorf("%w (name files of lines, or - for standard input)", err)
 			}
 			f = file
 		}
@@ -118,6 +118,18 @@ func OpenInput(cfg InputConfig, names []string, stdin io.Reader) (*Input, error)
 		}
 	}()
 	return in, nil
+}
+
+// openFile opens what lines can be read from: no directory, which only says so once it is read.
+func openFile(name string) (*os.File, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		return nil, errors.Join(fmt.Errorf("open %s: is a directory", name), f.Close())
+	}
+	return f, nil
 }
 
 func fileSize(r io.Reader) (int64, bool) {

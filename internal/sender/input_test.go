@@ -83,6 +83,10 @@ func TestInputFiles(t *testing.T) {
 	if _, err := OpenInput(InputConfig{}, append(names, "nowhere"), nil); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("error %v", err)
 	}
+	if _, err := OpenInput(InputConfig{}, append(names, t.TempDir()), nil); err == nil ||
+		!strings.Contains(err.Error(), ": is a directory (name files of lines") {
+		t.Errorf("a directory: %v", err)
+	}
 	in, err = OpenInput(InputConfig{}, []string{names[0], "-"}, strings.NewReader("x"))
 	if err != nil {
 		t.Fatal(err)

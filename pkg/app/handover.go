@@ -41,7 +41,7 @@ func HandOver(
 	ctx context.Context, cfg *config.Config, log zerolog.Logger, do func(s *handover.Sender) error,
 ) (err error) {
 	dir := cfg.Buffer.Place()
-	if err := dataDirectory(cfg); err != nil {
+	if err := DataDirectory(cfg); err != nil {
 		return fmt.Errorf("there is no data directory to hand over (buffer.path): %w", err)
 	}
 	q, err := openStopped(ctx, cfg, log)

@@ -77,7 +77,7 @@ const StateOffline = "offline"
 // OfflineQueue returns what is pending in the queue that cfg names, without asking a server: in the data directory
 // cfg.Buffer.Path, which must be there and not in use, or in a stream.
 func OfflineQueue(ctx context.Context, cfg *config.Config, log zerolog.Logger) (q client.Queue, err error) {
-	if err := dataDirectory(cfg); err != nil {
+	if err := DataDirectory(cfg); err != nil {
 		return q, fmt.Errorf("there is no data directory: %w", err)
 	}
 	queue, err := openStopped(ctx, cfg, log)
@@ -142,13 +142,22 @@ func agreed(ctx context.Context, queue buffer.Queue) bool {
 	return true
 }
 
-// dataDirectory returns an error where the queue is to be in a directory that is not there.
-func dataDirectory(cfg *config.Config) error {
+// DataDirectory returns an error where the queue is to be in a directory that is not there, or that no server has used:
+// opened, it would be an empty queue, and nothing would seem to wait.
+func DataDirectory(cfg *config.Config) error {
 	if cfg.Buffer.Type == buffer.TypeJetStream {
 		return nil
 	}
-	_, err := os.Stat(cfg.Buffer.Path)
-	return err
+	names, err := os.ReadDir(cfg.Buffer.Path)
+	if err != nil {
+		return err
+	}
+	for _, e := range names {
+		if disk.Owns(e.Name()) {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s has no queue in it: name the directory that the server has as buffer.path", cfg.Buffer.Path)
 }
 
 // openStopped opens the queue of a server that does not run, or, in a stream, whether one runs or not. Nothing is

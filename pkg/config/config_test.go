@@ -174,20 +174,30 @@ func TestInterpolation(t *testing.T) {
 		{"$${env:N}", "${env:N}", ""},
 		{"$$${env:N}", "$${env:N}", ""},
 		{"$N {a} } $", "$N {a} } $", ""},
-		{"${env:NONE}", "", `the environment variable "NONE" is not set`},
-		{"${file:/none}", "", "the file of ${file:} can't be read: open /none: file does not exist"},
+		{"${env:NONE}", "made-up-for-env-NONE", `the environment variable "NONE" is not set`},
+		{
+			"${file:/none}", "made-up-for-file--none",
+			"the file of ${file:} can't be read: open /none: file does not exist",
+		},
+		{
+			"${env:N}${env:NONE}${env:NO}", "42made-up-for-env-NONEmade-up-for-env-NO",
+			`the environment variable "NONE" is not set, the environment variable "NO" is not set`,
+		},
 		{"${env:N", "", "a ${ has no }"},
 		{"${N}", "", "${N} is neither ${env:NAME} nor ${file:/path}"},
 	} {
-		ip := &interpolator{options: world(), known: map[string]string{}}
-		e, err := ip.expand(tc.text)
-		got, refs := e.text, e.refs
-		if fail := fmt.Sprint(err); got != tc.want || (tc.fail != "" || err != nil) && fail != tc.fail {
-			t.Errorf("%s: %q, %v; want %q, %s", tc.text, got, err, tc.want, tc.fail)
+		ip := &interpolator{options: world(), known: map[string]string{}, standIns: map[string]bool{}}
+		e, readable := ip.expand(tc.text)
+		var reasons []string
+		for _, f := range e.wrong {
+			reasons = append(reasons, f.reason)
 		}
-		if brought := strings.Contains(strings.ReplaceAll(tc.text, "$${", ""), "${"); err == nil &&
-			(refs != nil) != brought {
-			t.Errorf("%s: refs %q", tc.text, refs)
+		if fail := strings.Join(reasons, ", "); e.text != tc.want || fail != tc.fail {
+			t.Errorf("%s: %q, %s; want %q, %s", tc.text, e.text, fail, tc.want, tc.fail)
+		}
+		if brought := strings.Contains(strings.ReplaceAll(tc.text, "$${", ""), "${"); readable &&
+			(e.refs != nil) != brought {
+			t.Errorf("%s: refs %q", tc.text, e.refs)
 		}
 	}
 }

@@ -391,6 +391,9 @@ func (d *decoder) output(out *Output, n *node, path string) {
 	}
 	if t.standIn {
 		// What the other keys mean depends on it.
+		if d.within(join(path, "type")) {
+			return
+		}
 		d.add(t.place, join(path, "type"), "set it", "it is not known without "+strings.Join(t.refs, " and "))
 		return
 	}

@@ -37,12 +37,16 @@ type expanded struct {
 	refs []string
 	// standIn says that a value was made up: see Options.StandIn.
 	standIn bool
-	// hint is what to do about the error.
-	hint string
+	// wrong is what the references lack. Where it is only something that is not there, the rest of e holds, with values
+	// made up, so that nothing else is found wrong that would be right with it.
+	wrong []flaw
 }
 
-// expand looks up what text refers to.
-func (ip *interpolator) expand(text string) (e expanded, err error) {
+// flaw is what is wrong with a reference, and what to do about it.
+type flaw struct{ reason, hint string }
+
+// expand looks up what text refers to. It reports false where text can't be read.
+func (ip *interpolator) expand(text string) (e expanded, readable bool) {
 	var b, m strings.Builder
 	literal := func(s string) { b.WriteString(s); m.WriteString(s) }
 	for {
@@ -50,7 +54,7 @@ func (ip *interpolator) expand(text string) (e expanded, err error) {
 		if start < 0 {
 			literal(text)
 			e.text, e.masked = b.String(), m.String()
-			return e, nil
+			return e, true
 		}
 		if start > 0 && text[start-1] == '$' {
 			literal(text[:start-1] + "${")
@@ -60,21 +64,24 @@ func (ip *interpolator) expand(text string) (e expanded, err error) {
 		literal(text[:start])
 		inner, rest, closed := strings.Cut(text[start+2:], "}")
 		if !closed {
-			return expanded{hint: "write $${ for a literal ${"}, errors.New("a ${ has no }")
+			return expanded{wrong: append(e.wrong, flaw{"a ${ has no }", "write $${ for a literal ${"})}, false
 		}
 		text = rest
 		value, ref, hint, err := ip.lookUp(inner)
-		if err != nil && ref != "" && ip.options.StandIn {
-			// Each is another: clusters with one key are a mistake.
-			value, e.standIn, err = standIn+strings.NewReplacer("/", "-", ":", "-").Replace(ref), true, nil
-			ip.standIns["${"+ref+"}"] = true
+		if err != nil && (ref == "" || !ip.options.StandIn) {
+			e.wrong = append(e.wrong, flaw{err.Error(), hint})
+		}
+		if err != nil && ref == "" {
+			return expanded{wrong: e.wrong}, false
 		}
 		if err != nil {
-			return expanded{hint: hint}, err
+			// Each is another: clusters with one key are a mistake.
+			value, e.standIn = standIn+strings.NewReplacer("/", "-", ":", "-").Replace(ref), true
+			ip.standIns["${"+ref+"}"] = true
 		}
 		if ip.bytes += len(value); ip.bytes > maxInterpolated {
-			return expanded{}, fmt.Errorf("environment variables and files bring in more than %d MiB",
-				maxInterpolated>>20)
+			reason := fmt.Sprintf("environment variables and files bring in more than %d MiB", maxInterpolated>>20)
+			return expanded{wrong: append(e.wrong, flaw{reason: reason})}, false
 		}
 		b.WriteString(value)
 		m.WriteString("${" + ref + "}")

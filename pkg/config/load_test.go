@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -201,6 +202,28 @@ outputs:
 	}
 	if _, err := Parse("a.yaml", []byte("hostname: ${tag}\n"), Options{StandIn: true}); err == nil {
 		t.Error("what is no reference was made up")
+	}
+}
+
+// TestMissingAloneIsWrong: of what refers to variables and files that are not there, that alone is said, and not what
+// would be right with them.
+func TestMissingAloneIsWrong(t *testing.T) {
+	_, err := Parse("a.yaml", []byte(`
+listeners: [{address: "0.0.0.0:24224"}]
+clusters: [{name: a, shared_key: "${file:/no/key}"}]
+outputs:
+  hec: {type: splunk_hec, url: "https://hec", token: "${env:NO_TOKEN}"}
+  up: {type: forward, servers: ["up"], shared_key: "${env:NO_KEY}", username: u, password: "${env:NO_PASSWORD}"}
+  what: {type: "${env:NO_TYPE}", index: x}
+`), world())
+	var mistakes Errors
+	if !errors.As(err, &mistakes) || len(mistakes) != 5 {
+		t.Error(err)
+	}
+	for _, m := range mistakes {
+		if !strings.Contains(m.Reason, "is not set") && !strings.Contains(m.Reason, "can't be read") {
+			t.Error(m)
+		}
 	}
 }
 

@@ -305,9 +305,11 @@ func (r *reader) scalar(out *node, n *yaml.Node, path string) bool {
 			"the text begins or ends with "+odd)
 		return false
 	}
-	e, err := r.expand(n.Value)
-	if err != nil {
-		r.add(r.at(n.Line, n.Column), path, e.hint, err.Error())
+	e, readable := r.expand(n.Value)
+	for _, f := range e.wrong {
+		r.add(r.at(n.Line, n.Column), path, f.hint, f.reason)
+	}
+	if !readable {
 		return false
 	}
 	out.text, out.masked, out.refs, out.standIn = e.text, e.masked, e.refs, e.standIn

@@ -13,11 +13,11 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
 
+	"github.com/seed-afc6a195/aggregator/internal/bind"
 	"github.com/seed-afc6a195/aggregator/internal/heartbeat"
 	"github.com/seed-afc6a195/aggregator/pkg/forward/internal/refusal"
 	"github.com/seed-afc6a195/aggregator/pkg/forward/internal/socket"
@@ -134,11 +134,9 @@ func Listen(ctx context.Context, opts Options) (*Server, error) {
 			s.opts.Address = s.listener.Addr().String()
 		}
 	}
-	if errors.Is(err, syscall.EADDRINUSE) {
-		err = fmt.Errorf("%w; stop what listens there, or set another listeners[].address", err)
-	}
 	if err != nil {
-		return nil, fmt.Errorf("listener %s: listening on %s: %w", opts.Name, opts.Address, err)
+		return nil, fmt.Errorf("listener %s: listening on %s: %w", opts.Name, opts.Address,
+			bind.Advise(err, opts.Address, "listeners[].address"))
 	}
 	return s, nil
 }

@@ -19,13 +19,13 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/rs/zerolog"
 
+	"github.com/seed-afc6a195/aggregator/internal/bind"
 	"github.com/seed-afc6a195/aggregator/internal/logevery"
 	"github.com/seed-afc6a195/aggregator/internal/safetext"
 	"github.com/seed-afc6a195/aggregator/pkg/status/client"
@@ -136,11 +136,9 @@ func New(o Options) *Server {
 // Listen binds the address. Port 0 takes a free one; Addr tells which.
 func (s *Server) Listen() error {
 	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", s.options.Config.Address)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		err = fmt.Errorf("%w; stop what listens there, or set another address", err)
-	}
 	if err != nil {
-		return fmt.Errorf("listen for the status endpoint on %s (status.address): %w", s.options.Config.Address, err)
+		return fmt.Errorf("listen for the status endpoint on %s: %w", s.options.Config.Address,
+			bind.Advise(err, s.options.Config.Address, "status.address"))
 	}
 	s.listener = &limitedListener{
 		Listener: l, total: s.maxConnections, perSource: maxConnectionsPerSource, bySource: map[netip.Prefix]int{},

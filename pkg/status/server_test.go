@@ -157,7 +157,7 @@ func TestListenError(t *testing.T) {
 	s := testServer(nil)
 	s.options.Config.Address = address
 	if err := s.Listen(); err == nil || !strings.Contains(err.Error(), "status.address") ||
-		!strings.Contains(err.Error(), "set another address") || !strings.Contains(err.Error(), address) {
+		!strings.Contains(err.Error(), "set another status.address") || !strings.Contains(err.Error(), address) {
 		t.Errorf("the address is in use: %v", err)
 	}
 	if err := s.Shutdown(t.Context()); err != nil {

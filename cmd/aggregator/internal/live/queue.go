@@ -50,7 +50,7 @@ on like this.
 the whole group.`,
 		Example: `  aggregator queue
   aggregator queue -c /etc/aggregator/aggregator.yaml --json | jq '.outputs[] | select(.events > 0)'
-  aggregator queue --data-dir /var/lib/aggregator`,
+  aggregator queue --data-dir /var/lib/aggregator/queue`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			q, err := f.pending(cmd, off)
 			if err != nil {
