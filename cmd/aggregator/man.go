@@ -71,7 +71,7 @@ func page(cmd *cobra.Command) string {
 		}
 	}
 	options := 0
-	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+	flag := func(f *pflag.Flag) {
 		if f.Hidden {
 			return
 		}
@@ -79,12 +79,16 @@ func page(cmd *cobra.Command) string {
 			b.WriteString(".SH OPTIONS\n")
 		}
 		value, usage := pflag.UnquoteUsage(f)
-		flag := "--" + f.Name
+		name := "--" + f.Name
 		if f.Shorthand != "" {
-			flag = "-" + f.Shorthand + ", " + flag
+			name = "-" + f.Shorthand + ", " + name
 		}
-		fmt.Fprintf(&b, ".TP\n.B %s\n%s\n", roff(strings.TrimSpace(flag+" "+value)), roff(usage))
-	})
+		fmt.Fprintf(&b, ".TP\n.B %s\n%s\n", roff(strings.TrimSpace(name+" "+value)), roff(usage))
+	}
+	// In this order: it adds those that the commands above have for it.
+	inherited := cmd.InheritedFlags()
+	cmd.NonInheritedFlags().VisitAll(flag)
+	inherited.VisitAll(flag)
 	if cmd.Example != "" {
 		b.WriteString(".SH EXAMPLES\n.nf\n")
 		for line := range strings.SplitSeq(cmd.Example, "\n") {

@@ -36,6 +36,11 @@ func TestMan(t *testing.T) {
 			t.Errorf("%s has no name", path)
 		}
 	}
+	// What the command above has for it counts, too.
+	if data, err := os.ReadFile(filepath.Join(dir, "aggregator-output-pause.1")); err != nil ||
+		!strings.Contains(string(data), `\-\-token\-file`) {
+		t.Error(err, string(data))
+	}
 	if data, err := os.ReadFile(filepath.Join(dir, "aggregator-convert.1")); err != nil ||
 		!strings.Contains(string(data), `\-\-lenient`) {
 		t.Error(err, string(data))

@@ -8,4 +8,7 @@ if [ -d "$state/queue" ] && { [ ! -e "$state/nothing-waits" ] || ls "$state"/que
     echo "aggregator: install the package again and deliver them (aggregator drain, aggregator dead), or remove it by hand." >&2
     exit 1
 fi
-rm -rf "$state"
+rm -rf "$state/queue" "$state/nothing-waits"
+# What outputs wrote, such as the archive, is not the package's to remove.
+[ ! -d "$state" ] || rmdir "$state" 2>/dev/null ||
+    echo "aggregator: $state stays, with what outputs have written there." >&2

@@ -6,11 +6,12 @@ case "$1" in
     upgrade | 1) exit 0 ;; # dpkg, rpm
 esac
 if [ -d /run/systemd/system ]; then
-    systemctl disable --now aggregator.service
+    # The socket first, which would start the service again.
+    systemctl disable --now aggregator.socket aggregator.service
 fi
 state=/var/lib/aggregator
 rm -f "$state/nothing-waits"
-if [ -d "$state/queue" ] && waiting=$(/usr/bin/aggregator queue --data-dir "$state/queue" --json) &&
+if [ -d "$state/queue" ] && waiting=$(runuser -u aggregator -- /usr/bin/aggregator queue --data-dir "$state/queue" --json) &&
     ! printf '%s' "$waiting" | grep -q '"events": *[1-9]'; then
     : >"$state/nothing-waits"
 fi

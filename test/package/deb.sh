@@ -39,14 +39,37 @@ until echo '{"message":"hello"}' | aggregator send --address 127.0.0.1:24999; do
 kill "$activated"
 wait "$activated" || true
 cd /
+# Somebody has a directory of files instead, and a systemd that knows no such service; the upgrade succeeds nevertheless.
+mkdir -p /run/systemd/system /tmp/fake
+printf '#!/bin/sh\necho "$@" >>/tmp/systemctl\n[ "$1" != try-restart ]\n' >/tmp/fake/systemctl
+chmod 755 /tmp/fake/systemctl
+export PATH=/tmp/fake:$PATH
+mv /etc/aggregator/aggregator.yaml /etc/aggregator/kept
+dpkg -i /root/aggregator.deb
+mv /etc/aggregator/kept /etc/aggregator/aggregator.yaml
+grep -q '^try-restart aggregator.service' /tmp/systemctl
+ls /var/lib/aggregator/queue/seg-*
 dpkg -r aggregator
+# A socket that stays would start the service again.
+grep -q '^disable --now aggregator.socket aggregator.service' /tmp/systemctl
+rm -r /run/systemd/system
+# Looking into the queue has left nothing in it that the service may not write.
+test -z "$(find /var/lib/aggregator/queue ! -user aggregator)"
 test -f /etc/aggregator/aggregator.yaml
 ls /var/lib/aggregator/queue/seg-*
 if dpkg -P aggregator; then echo "purged although an event waits" >&2; exit 1; fi
 ls /var/lib/aggregator/queue/seg-*
 dpkg -i /root/aggregator.deb
 rm /var/lib/aggregator/queue/seg-*
+mkdir /var/lib/aggregator/archive
+echo '{}' >/var/lib/aggregator/archive/delivered.ndjson
 dpkg -r aggregator
+dpkg -P aggregator
+test ! -e /var/lib/aggregator/queue
+# What was delivered is the user's.
+test -f /var/lib/aggregator/archive/delivered.ndjson
+rm -r /var/lib/aggregator
+dpkg -i /root/aggregator.deb
 dpkg -P aggregator
 test ! -e /var/lib/aggregator
 IN

@@ -179,6 +179,8 @@ func ruby() []rule {
 		{"", "head", "):$", `(?:^|[\s\]])(?:[A-Z]\w*::)*[A-Z]\w* \(.*\):$`},
 		{"", "head", "Error: |xception: ", `(?:^|[\s\]])(?:[A-Z]\w*::)*[A-Z]\w*(?:Error|Exception): \S`},
 		{"", "head", "Error|xception|::", `(?:^|[\s\]])(?:(?:[A-Z]\w*::)+[A-Z]\w*|[A-Z]\w*(?:Error|Exception)) \(`},
+		// Not every class is called an error: Sidekiq::Shutdown.
+		{"", "head", "::", `(?:^|[\s\]])(?:[A-Z]\w*::)+[A-Z]\w*: \S`},
 		{"", "frames", ":in ", rubyFrame},
 		{"", "reversed", "^Traceback", `^Traceback \(most recent call last\):$`},
 		{"reversed", "reversed", "from ", `^\s+\d+: from `},

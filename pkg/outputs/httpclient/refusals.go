@@ -21,7 +21,7 @@ func Refusals() outputs.Refusals {
 			Remedy: "check the login, or token, and that it has not expired",
 		},
 		{
-			What: "no right", Status: []int{http.StatusForbidden}, Reason: outputs.ReasonAuth,
+			What: "no right", Status: []int{http.StatusForbidden}, Reason: outputs.ReasonAuth, Suspect: true,
 			Remedy: "give the login the right to write there",
 		},
 		{
@@ -63,7 +63,7 @@ func Refusals() outputs.Refusals {
 func Refused(table outputs.Refusals, what, host string, a *Answer) *outputs.SendError {
 	line := table.Find(a.Status, "", "")
 	se := &outputs.SendError{
-		Reason: line.Reason, Status: a.Status, RetryAfter: a.RetryAfter, Suspect: line.Suspect && a.RetryAfter == 0,
+		Reason: line.Reason, Status: a.Status, RetryAfter: a.RetryAfter, Suspect: a.Suspect(line),
 		Remedy: line.Remedy, Host: host,
 		Err: fmt.Errorf("%s: it answered %s: %s", what, a.Text(), a.Quote()),
 	}
@@ -73,6 +73,12 @@ func Refused(table outputs.Refusals, what, host string, a *Answer) *outputs.Send
 		se.Remedy = "write the URL with https: the server speaks TLS"
 	}
 	return se
+}
+
+// Suspect reports whether an answer, of which a table says line, may be about one event of the request. A 403 is about
+// the login, unless it comes with a page, as of a firewall on the way that refuses what one event holds.
+func (a *Answer) Suspect(line *outputs.Refusal) bool {
+	return line.Suspect && a.RetryAfter == 0 && (a.Status != http.StatusForbidden || a.Page())
 }
 
 // Page reports whether an answer is a page for people, as of a proxy's login: it proves nothing, whatever its status.

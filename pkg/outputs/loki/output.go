@@ -274,7 +274,7 @@ func (o *Output) judge(r *request, answer *httpclient.Answer) (se *outputs.SendE
 	what := fmt.Sprintf("push of %d lines in %d streams", len(r.events), len(r.streams))
 	se = httpclient.Refused(o.refusals, what, o.cfg.URL, answer)
 	if line := o.refusals.Find(answer.Status, kind, strings.TrimSpace(string(answer.Body))); line != nil {
-		se.Reason, se.Remedy, se.Suspect = line.Reason, line.Remedy, line.Suspect && answer.RetryAfter == 0
+		se.Reason, se.Remedy, se.Suspect = line.Reason, line.Remedy, answer.Suspect(line)
 	}
 	if answer.Status >= http.StatusInternalServerError {
 		o.duplicates.Add(uint64(len(r.events)))

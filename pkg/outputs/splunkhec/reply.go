@@ -140,7 +140,7 @@ func refusals() outputs.Refusals {
 func (o *Output) refused(what string, r *reply) *outputs.SendError {
 	se := httpclient.Refused(o.refusals, what, o.cfg.URL, r.answer)
 	line := o.refusals.Find(r.answer.Status, r.kind(), "")
-	se.Reason, se.Remedy, se.Suspect = line.Reason, line.Remedy, line.Suspect && r.answer.RetryAfter == 0
+	se.Reason, se.Remedy, se.Suspect = line.Reason, line.Remedy, r.answer.Suspect(line)
 	if r.answer.Status/100 == 2 && !r.coded {
 		se.Remedy = "check that url is the collector's: what answers there is not it"
 	}
