@@ -64,7 +64,7 @@ func build(ctx context.Context, root, out, version string) (paths []string, err 
 			return nil, fmt.Errorf("%s: %w\n%s", strings.Join(args, " "), err, text)
 		}
 	}
-	if err := os.MkdirAll(out, 0o755); err != nil {
+	if err := os.MkdirAll(out, 0o750); err != nil {
 		return nil, err
 	}
 	for _, format := range project.NFPMs[0].Formats {

@@ -2,20 +2,17 @@ package disk
 
 import (
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
 
-	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/adoption"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/directory"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/pack"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/requeue"
-	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/statefile"
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	deaddisk "github.com/seed-afc6a195/aggregator/pkg/deadletter/disk"
@@ -57,10 +54,7 @@ type Queue struct {
 }
 
 // Owns reports whether a file of this name in a directory shows that a queue was opened there.
-func Owns(name string) bool {
-	return name == boltfile.LockFile || strings.HasPrefix(name, statefile.Name) ||
-		strings.HasPrefix(name, segment.Prefix)
-}
+func Owns(name string) bool { return directory.Owns(name) }
 
 // identity is what tells this queue, and this run of it, from others.
 type identity struct {

@@ -91,69 +91,6 @@ func (b *batch) await(ctx context.Context) error {
 	return nil
 }
 
-// sealed is chunks on their way to the stream.
-type sealed struct {
-	messages []*publish.Message
-	of       []origin // of each
-	need     account.Need
-	// reserved says that there is room reserved for need.
-	reserved bool
-	// memory is that of the messages, where it is used again.
-	memory []byte
-	part   [1]chunk.Part
-}
-
-// keepSealed is of how many messages memory is used again.
-const keepSealed = 16
-
-// newSealed returns an empty one, to be recycled.
-func (q *Queue) newSealed() *sealed {
-	s, ok := q.sealed.Get().(*sealed)
-	if !ok {
-		s = &sealed{}
-	}
-	s.memory = q.collected.Arenas.Get()
-	return s
-}
-
-// recycle takes back what newSealed returned. Nobody reads its messages any more.
-func (q *Queue) recycle(s *sealed) {
-	if s.reserved {
-		q.mu.Lock()
-		q.unreserve(s)
-		q.mu.Unlock()
-	}
-	q.collected.Arenas.Put(s.memory)
-	if len(s.messages) > keepSealed {
-		return
-	}
-	for i, m := range s.messages {
-		*m, s.of[i] = publish.Message{}, origin{}
-	}
-	clear(s.need)
-	s.messages, s.of, s.need, s.memory = s.messages[:0], s.of[:0], s.need[:0], nil
-	q.sealed.Put(s)
-}
-
-// message returns an empty message, the last of s.
-func (s *sealed) message() *publish.Message {
-	n := len(s.messages)
-	if n < cap(s.messages) && s.messages[:n+1][n] != nil {
-		s.messages = s.messages[:n+1]
-	} else {
-		s.messages = append(s.messages, &publish.Message{})
-	}
-	return s.messages[n]
-}
-
-// origin is what a sealed chunk is made of.
-type origin struct {
-	place   subject.Place
-	message int // in the batch
-	count   buffer.Count
-	counted ledger.Kind // of Appended, or Appended
-}
-
 // seal adds to s chunks of all messages that are no duplicates: one for each output.
 func (b *batch) seal(s *sealed) {
 	for i := range b.Messages {
@@ -319,23 +256,6 @@ func (b *batch) certain() {
 			delete(b.q.inDoubt, b.resends.Key(i))
 		}
 	}
-}
-
-// add adds a sealed chunk for each output.
-func (s *sealed) add(stream string, outputs []string, data []byte, id string, o origin) {
-	for _, output := range outputs {
-		o.place = subject.Place{Output: output, Cluster: o.place.Cluster}
-		s.addFor(stream, data, id, o)
-	}
-}
-
-// addFor adds a sealed chunk for one place.
-func (s *sealed) addFor(stream string, data []byte, id string, o origin) {
-	m := s.message()
-	m.Subject, m.Data = subject.Of(stream, o.place), data
-	m.ID = id + "@" + m.Subject
-	s.of = append(s.of, o)
-	s.need.Add(o.place, int64(len(data)))
 }
 
 // settle counts what was stored, and what was there before.
