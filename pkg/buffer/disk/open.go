@@ -229,3 +229,6 @@ func (s *Queue) stick(seg *segmentState, c *segment.Contents, fresh map[uint32][
 	s.install(seg, c.Entries, f)
 	s.commit.journal.stuck = seg
 }
+
+// Owns reports whether a file of this name in a directory shows that a queue was opened there.
+func Owns(name string) bool { return recovery.Owns(name) }

@@ -53,9 +53,6 @@ type Queue struct {
 	stats statistics
 }
 
-// Owns reports whether a file of this name in a directory shows that a queue was opened there.
-func Owns(name string) bool { return directory.Owns(name) }
-
 // identity is what tells this queue, and this run of it, from others.
 type identity struct {
 	// queueID is that of this directory, for event ids.

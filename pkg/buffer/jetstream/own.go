@@ -16,7 +16,9 @@ func (q *Queue) Share(state []byte) { q.group.Share(state) }
 func (q *Queue) Peers() []buffer.Peer { return q.group.Peers() }
 
 // Ask implements buffer.Group.
-func (q *Queue) Ask(ctx context.Context, request []byte) []buffer.Answer { return q.group.Ask(ctx, request) }
+func (q *Queue) Ask(ctx context.Context, request []byte) []buffer.Answer {
+	return q.group.Ask(ctx, request)
+}
 
 // Answer implements buffer.Group.
 func (q *Queue) Answer(f func(request []byte) []byte) { q.group.Answer(f) }
@@ -25,7 +27,9 @@ func (q *Queue) Answer(f func(request []byte) []byte) { q.group.Answer(f) }
 func (q *Queue) Tell(topic string, data []byte) { q.group.Tell(topic, data) }
 
 // Listen implements buffer.Group.
-func (q *Queue) Listen(topic string, f func(data []byte)) (stop func(), err error) { return q.group.Listen(topic, f) }
+func (q *Queue) Listen(topic string, f func(data []byte)) (stop func(), err error) {
+	return q.group.Listen(topic, f)
+}
 
 // Own implements buffer.Group.
 func (q *Queue) Own() []buffer.Wait {
@@ -36,10 +40,8 @@ func (q *Queue) Own() []buffer.Wait {
 
 // Audit implements buffer.Group.
 func (q *Queue) Audit() buffer.Audit {
-	a := buffer.Audit{}
-	a.Corrections, a.Found = q.group.Corrections()
+	corrections, found := q.group.Corrections()
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	a.Agrees = q.agrees
-	return a
+	return buffer.Audit{Corrections: corrections, Found: found, Agrees: q.agrees}
 }

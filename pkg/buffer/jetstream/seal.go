@@ -2,6 +2,7 @@ package jetstream
 
 import (
 	"encoding/binary"
+	"slices"
 	"strconv"
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
@@ -87,10 +88,8 @@ func (q *Queue) recycle(s *sealed) {
 // message returns an empty message, the last of s.
 func (s *sealed) message() *publish.Message {
 	n := len(s.messages)
-	if n < cap(s.messages) && s.messages[:n+1][n] != nil {
-		s.messages = s.messages[:n+1]
-	} else {
-		s.messages = append(s.messages, &publish.Message{})
+	if s.messages = slices.Grow(s.messages, 1)[:n+1]; s.messages[n] == nil {
+		s.messages[n] = &publish.Message{}
 	}
 	return s.messages[n]
 }

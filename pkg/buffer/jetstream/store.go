@@ -353,13 +353,12 @@ func (q *Queue) publish(ctx context.Context, messages []*publish.Message, wait b
 		q.streamFull = true
 		policy := q.limits.WhenFull
 		short := &account.Shortage{Why: err.Error(), Whole: true}
-		if policy == "drop_oldest" {
-			if victim, ok := q.book.Most(func(subject.Place) bool { return true }); ok {
-				q.mu.Unlock()
-				q.dropOldest(ctx, victim)
-				q.acks.Flush()
-				continue
-			}
+		victim, some := q.book.Most(func(subject.Place) bool { return true })
+		if some && policy == "drop_oldest" {
+			q.mu.Unlock()
+			q.dropOldest(ctx, victim)
+			q.acks.Flush()
+			continue
 		}
 		if policy != "reject" {
 			err = q.awaitRoom(ctx, short)

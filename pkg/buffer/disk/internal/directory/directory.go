@@ -7,14 +7,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync/atomic"
 	"syscall"
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
-	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
-	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/statefile"
 )
 
 // Directory is one that this process has taken. Its methods may be called from several goroutines, but for Close.
@@ -87,10 +84,4 @@ func Advise(err error) error {
 		return err
 	}
 	return fmt.Errorf("%w: %s, or set another buffer.path", err, hint)
-}
-
-// Owns reports whether a file of this name in a directory shows that a queue was opened there.
-func Owns(name string) bool {
-	return name == boltfile.LockFile || strings.HasPrefix(name, statefile.Name) ||
-		strings.HasPrefix(name, segment.Prefix)
 }

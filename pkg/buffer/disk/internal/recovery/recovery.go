@@ -219,3 +219,9 @@ func (r *Reader) rescue(path string, c *segment.Contents, damage *segment.Damage
 	log.AnErr("replace", err).Msg("segment is damaged: read where it is, as far as it can be")
 	return c
 }
+
+// Owns reports whether a file of this name in a directory shows that a queue was opened there.
+func Owns(name string) bool {
+	return name == boltfile.LockFile || strings.HasPrefix(name, statefile.Name) ||
+		strings.HasPrefix(name, segment.Prefix)
+}
