@@ -74,7 +74,7 @@ func TestPoisonedConfigurations(t *testing.T) {
 						strings.Repeat("${file:"+put("big", strings.Repeat("s", 3<<20))+"}", 10)+"\"}\n", 3,
 				), "more than 16 MiB",
 		},
-		"a reference within another": {key("${file:${env:HOME}}"), "can't be read"},
+		"a reference within another": {key("${file:${env:HOME}}"), "within another one is not looked up"},
 		"a reference without an end": {key("${env:HOME"), "a ${ has no }"},
 		"a regular expression": {
 			`{filters: {f: [{grep: {include: {a: "((a{1,1000}){1,1000}){1,1000}"}}}]}, routes: [{match: "**", ` +
