@@ -357,7 +357,8 @@ func (d *decoder) mapping(v reflect.Value, n *node, path string) {
 		if v.Type().Elem() == secretType && n.kind == scalar && n.refs == nil {
 			got = "a text or number"
 		}
-		d.at(n, path, "write each under its name, as in a: {…}, without -", "expected a mapping of names, got %s", got)
+		d.at(n, path, "write each under its name, as in a: {…}, without -",
+			"expected a mapping of names, got %s", got)
 		return
 	}
 	out := reflect.MakeMapWithSize(v.Type(), len(n.entries))

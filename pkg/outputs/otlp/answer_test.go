@@ -95,7 +95,8 @@ func TestReadStatus(t *testing.T) {
 
 // However long a message is, one line of it is kept that ends with a whole character.
 func TestOneLine(t *testing.T) {
-	for _, text := range []string{"", "short", strings.Repeat("x", maxMessage), strings.Repeat("€", 200), "\xff\xfe"} {
+	wide := strings.Repeat("€", 200)
+	for _, text := range []string{"", "short", strings.Repeat("x", maxMessage), wide, "\xff\xfe"} {
 		got := oneLine([]byte(text))
 		whole := len(text) <= maxMessage && utf8.ValidString(text)
 		if len(got) > maxMessage || !utf8.ValidString(got) || whole && got != text {
