@@ -281,6 +281,7 @@ func (c *conn) sendAcks() error {
 		return nil
 	}
 	failpoint.Pass("ack.before")
+	c.socket.Due()
 	c.tracker.Writing(c.socket.Unread())
 	now := time.Now()
 	c.mem.Progressed(now)
@@ -294,10 +295,15 @@ func (c *conn) sendAcks() error {
 	out := c.ackBytes[:0]
 	for i, first := 0, 0; i < len(c.batch.acks); i++ {
 		out = wire.AppendAck(out, c.batch.acks[i])
-		if len(out) < ackWrite && i+1 < len(c.batch.acks) {
+		last := i+1 == len(c.batch.acks)
+		if len(out) < ackWrite && !last {
 			continue
 		}
-		if _, err := c.net.Write(out); err != nil {
+		_, err := c.net.Write(out)
+		if err == nil {
+			err = c.socket.Flush(last)
+		}
+		if err != nil {
 			return refusal.New(refusal.Ack, "its acks could not be sent: %w", err)
 		}
 		c.server.counters.acks.Add(uint64(i + 1 - first))
@@ -436,7 +442,7 @@ func (c *conn) endOf(cause error) resend.End {
 
 // peerGone reports whether the client can't have the acks that are not settled, as it has closed the connection. It is
 // safe for concurrent use.
-func (c *conn) peerGone() bool { return c.socket.PeerGone(c.tracker.Written()) }
+func (c *conn) peerGone() bool { return c.socket.PeerGone(c.tracker) }
 
 // left reports whether the client may have closed the connection with acks unread: nobody can tell which, or its end
 // will.

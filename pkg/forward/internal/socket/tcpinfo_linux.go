@@ -61,13 +61,31 @@ func AcksArrived(nc net.Conn) bool {
 
 // PeerGone reports whether the peer can't have the acks that were stored last, or those of them that are written,
 // because it has closed the connection in whichever way. It is safe for concurrent use.
-func (s *Socket) PeerGone(acks resend.Written) bool {
-	if _, ok := s.Conn.(*net.TCPConn); !ok || acks == resend.Nothing || s.look.raw == nil {
+func (s *Socket) PeerGone(acks Acks) bool {
+	if _, ok := s.Conn.(*net.TCPConn); !ok || s.look.raw == nil {
 		return false
 	}
-	if acks == resend.Pending {
-		return s.look.closed()
+	for {
+		written, wrote := acks.Written(), s.wrote.Load()
+		if written == resend.Nothing {
+			return false
+		}
+		if written == resend.Some && !s.due.Load() {
+			return s.leftUnread()
+		}
+		switch {
+		case !s.look.closed():
+			return false
+		case written == acks.Written() && wrote == s.wrote.Load():
+			// It had closed before the kernel was given the last ones.
+			return true
+		}
+		// They were written meanwhile, so the peer may have closed with them read.
 	}
+}
+
+// leftUnread reports whether the peer has closed with bytes unread that were written.
+func (s *Socket) leftUnread() bool {
 	var info *unix.TCPInfo
 	var infoErr error
 	err := s.look.raw.Control(func(fd uintptr) {
