@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/format"
+	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
 // A chunk on disk is one value:
@@ -128,6 +129,18 @@ type Part struct {
 	Chunk [16]byte
 	// Joined is that of event.Part.
 	Joined uint64
+}
+
+// Kept returns how parts are stored whose events keep the ids that they have.
+func Kept(parts []event.Part, flags byte) []Part {
+	kept := make([]Part, len(parts))
+	for i, p := range parts {
+		kept[i] = Part{Flags: flags, Key: p.Key, First: p.First, Events: p.Events, Joined: p.Joined}
+		if p.Chunk != p.Key {
+			kept[i].Chunk = p.Chunk
+		}
+	}
+	return kept
 }
 
 // flags returns what h has besides what every header has.

@@ -16,7 +16,6 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/ledger"
-	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/sealing"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/subject"
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
@@ -204,7 +203,7 @@ func (q *Queue) sealHanded(s *sealed, from [16]byte, h *buffer.Handed) error {
 	return q.sealParts(h.Entries, h.Parts, func(entries []byte, parts []event.Part, first int) {
 		head := chunk.Header{
 			Received: h.Received.UnixNano(), Raw: len(entries), Cluster: h.Cluster, Tag: h.Tag, Source: h.Source,
-			NewTag: h.NewTag, Parts: sealing.Kept(parts, flags),
+			NewTag: h.NewTag, Parts: chunk.Kept(parts, flags),
 		}
 		for _, p := range parts {
 			head.Events += p.Events

@@ -10,7 +10,6 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/ledger"
-	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/sealing"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/subject"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
@@ -67,7 +66,7 @@ func (q *Queue) sealItem(s *sealed, it *buffer.RequeueItem) {
 	}
 	h := chunk.Header{
 		Received: q.now().UnixNano(), Raw: len(it.Entries), Events: it.Part.Events, Cluster: it.Cluster, Tag: it.Tag,
-		Source: it.Source, Parts: sealing.Kept([]event.Part{it.Part}, flags),
+		Source: it.Source, Parts: chunk.Kept([]event.Part{it.Part}, flags),
 	}
 	data := q.seal(&h, it.Entries)
 	s.add(q.chunks(), it.Outputs, data, "d-"+strconv.FormatUint(it.ID, 36), origin{

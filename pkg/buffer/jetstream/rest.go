@@ -85,7 +85,7 @@ func (src *source) sealRest(s *sealed, c *event.Chunk, r *buffer.Rest) error {
 	put := func(entries []byte, parts []event.Part, _ int) {
 		h := chunk.Header{
 			Received: c.Received.UnixNano(), Raw: len(entries), Cluster: c.Cluster, Tag: c.Tag, Source: c.Source,
-			NewTag: r.NewTag, Parts: sealing.Kept(parts, flags),
+			NewTag: r.NewTag, Parts: chunk.Kept(parts, flags),
 		}
 		for _, p := range parts {
 			h.Events += p.Events

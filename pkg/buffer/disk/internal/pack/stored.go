@@ -92,7 +92,7 @@ func (b *Batch) AddHanded(from [16]byte, h *buffer.Handed, sources []string) {
 	}
 	m := buffer.Message{Cluster: h.Cluster, Tag: h.Tag, Source: h.Source, Outputs: sources}
 	kept := Kept{Received: h.Received, NewTag: h.NewTag, Origin: chunk.Origin{Queue: from, Seq: h.Seq}}
-	b.AddKept(m, h.Entries, keptParts(h.Parts, flags), kept)
+	b.AddKept(m, h.Entries, chunk.Kept(h.Parts, flags), kept)
 }
 
 // AddRest adds what is left of c, of the named output, for the source of the name to. Where the filters have changed
@@ -105,7 +105,7 @@ func (b *Batch) AddRest(c *event.Chunk, r *buffer.Rest, output, to string) {
 	if r.Filtered {
 		flags |= chunk.PartFiltered
 	}
-	parts := keptParts(r.Parts, flags)
+	parts := chunk.Kept(r.Parts, flags)
 	for j := range parts {
 		if r.Filtered {
 			parts[j].Conn = c.Seq
@@ -114,16 +114,4 @@ func (b *Batch) AddRest(c *event.Chunk, r *buffer.Rest, output, to string) {
 	m := buffer.Message{Cluster: c.Cluster, Tag: c.Tag, Source: c.Source, Outputs: []string{to}}
 	moved := cmp.Or(r.Output, output) != output
 	b.AddKept(m, r.Entries, parts, Kept{Received: c.Received, NewTag: r.NewTag, Moved: moved})
-}
-
-// keptParts returns how parts lie on disk whose events keep the ids that they have.
-func keptParts(parts []event.Part, flags byte) []chunk.Part {
-	kept := make([]chunk.Part, len(parts))
-	for i, p := range parts {
-		kept[i] = chunk.Part{Flags: flags, Key: p.Key, First: p.First, Events: p.Events, Joined: p.Joined}
-		if p.Chunk != p.Key {
-			kept[i].Chunk = p.Chunk
-		}
-	}
-	return kept
 }

@@ -156,15 +156,3 @@ func splitParts(parts []event.Part, events int) (head, tail []event.Part) {
 	}
 	return head, parts
 }
-
-// Kept returns how parts are stored whose events keep the ids that they have.
-func Kept(parts []event.Part, flags byte) []chunk.Part {
-	kept := make([]chunk.Part, len(parts))
-	for i, p := range parts {
-		kept[i] = chunk.Part{Flags: flags, Key: p.Key, First: p.First, Events: p.Events, Joined: p.Joined}
-		if p.Chunk != p.Key {
-			kept[i].Chunk = p.Chunk
-		}
-	}
-	return kept
-}

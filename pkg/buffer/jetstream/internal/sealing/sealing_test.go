@@ -133,7 +133,7 @@ func TestAppend(t *testing.T) {
 	parts := []event.Part{
 		{Key: [16]byte{1}, Chunk: [16]byte{1}, Events: 1}, {Key: [16]byte{2}, Chunk: [16]byte{3}, Events: 2},
 	}
-	h := chunk.Header{Seq: 7, Raw: len(all), Events: 3, Cluster: "c", Tag: "t", Parts: Kept(parts, chunk.PartKeyed)}
+	h := chunk.Header{Seq: 7, Raw: len(all), Events: 3, Cluster: "c", Tag: "t", Parts: chunk.Kept(parts, chunk.PartKeyed)}
 	data := Append([]byte("before"), packer, &h, all, false)
 	if data = data[len("before"):]; data[9] != byte(chunk.CodecS2) {
 		t.Errorf("the codec is %d", data[9])
@@ -146,7 +146,7 @@ func TestAppend(t *testing.T) {
 		t.Fatalf("%+v: %v", got, err)
 	}
 	// A chunk's key that is the events' own is not stored twice.
-	if kept := Kept(parts, 0); kept[0].Chunk != ([16]byte{}) || kept[1].Chunk != parts[1].Chunk {
+	if kept := chunk.Kept(parts, 0); kept[0].Chunk != ([16]byte{}) || kept[1].Chunk != parts[1].Chunk {
 		t.Errorf("%+v", kept)
 	}
 	raw, err := packer.Unpack(nil, data[got.Payload:], got.Codec, got.Raw)
