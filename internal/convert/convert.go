@@ -58,6 +58,7 @@ func Convert(paths []string, o Options) (*Result, error) {
 	notes := &settings.Notes{SecretsDir: o.SecretsDir}
 	files := &syntax.Files{Read: o.Read, Glob: o.Glob}
 	resources := &operator.Reader{}
+	given := len(paths)
 	paths = slices.DeleteFunc(paths, func(path string) bool {
 		if ext := filepath.Ext(path); ext != ".yaml" && ext != ".yml" || o.From != "" {
 			return false
@@ -69,6 +70,7 @@ func Convert(paths []string, o Options) (*Result, error) {
 	var olds []*flow.Old
 	var wrong []error
 	byDialect := map[string][]string{}
+	empty := 0
 	for _, path := range paths {
 		dialect := o.From
 		if dialect == "" {
@@ -78,7 +80,17 @@ func Convert(paths []string, o Options) (*Result, error) {
 				continue
 			}
 		}
+		if dialect == "" {
+			empty++
+			continue
+		}
 		byDialect[dialect] = append(byDialect[dialect], path)
+	}
+	if empty > 0 && empty == given {
+		wrong = append(wrong, &syntax.Error{
+			At: syntax.Place{File: paths[0]}, Reason: "there is nothing in it but comments",
+			Hint: "name a file of fluentd or Fluent Bit",
+		})
 	}
 	if ps := byDialect[Fluentd]; ps != nil {
 		more, errs := readFluentd(files, ps, notes)
@@ -117,7 +129,7 @@ func (m mistakes) Unwrap() []error { return m }
 
 func joinErrors(errs []error) error { return mistakes(errs) }
 
-// dialectOf tells by what is in a file whose it is.
+// dialectOf tells by what is in a file whose it is; "" where nothing is.
 func dialectOf(files *syntax.Files, path string) (string, error) {
 	data, inside := files.Parts[path]
 	if !inside {
@@ -128,6 +140,9 @@ func dialectOf(files *syntax.Files, path string) (string, error) {
 				Hint: "name a file of fluentd or Fluent Bit",
 			}
 		}
+	}
+	if !regexp.MustCompile(`(?m)^\s*[^\s#]`).Match(bytes.TrimPrefix(data, []byte("\ufeff"))) {
+		return "", nil
 	}
 	if ext := filepath.Ext(path); ext == ".yaml" || ext == ".yml" {
 		if regexp.MustCompile(`(?m)^config:\s*$`).Match(data) &&

@@ -169,6 +169,10 @@ func TestRefused(t *testing.T) {
 		{"a.conf", "[INPUT]\n@BAD x\n", "a.conf:2:1: \"@BAD\" is no directive"},
 		{"a.conf", "hello\n", "it is neither fluentd's nor Fluent Bit's"},
 		{"a.yaml", "pipeline: [\n", "is no YAML"},
+		{"a.conf", "", "a.conf: there is nothing in it but comments"},
+		{"a.yaml", "# a\n\n  # b\n", "a.yaml: there is nothing in it but comments"},
+		{"a.yaml", "pipeline:\n  inputs:\n    name: tail\n", "a.yaml:3:5: inputs is a map, and has to be a list"},
+		{"a.yaml", "parsers:\n  name: a\n", "a.yaml:2:3: parsers is a map, and has to be a list"},
 		{"a.yaml", "pipelines:\n  a: b\n", `a.yaml:1:1: "pipelines" is no section of Fluent Bit`},
 	} {
 		_, err := convert.Convert([]string{tc.name}, convert.Options{

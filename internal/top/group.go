@@ -74,7 +74,7 @@ func (m *Model) group(p *page) {
 		if o.Name == m.state.Group.Self {
 			mark, heard = "*", "-"
 		}
-		p.line([]string{"", yellow, red}[podRank(o)], "%s %-28s %11d %9.0f %9.0f %10s %7s  %s", mark, fit(o.Host, 28),
+		p.line([]string{"", yellow, red}[podRank(o)], "%s %s %11d %9.0f %9.0f %10s %7s  %s", mark, column(o.Host, 28),
 			o.Connections, o.ReceivedRate, o.DeliveredRate, humanize.Bytes(o.MemoryBytes), heard, podText(o))
 	}
 }

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	tea "charm.land/bubbletea/v2"
+	"github.com/clipperhouse/displaywidth"
 
 	"github.com/seed-afc6a195/aggregator/internal/humanize"
 	"github.com/seed-afc6a195/aggregator/internal/safetext"
@@ -59,36 +59,40 @@ const (
 func (p *page) wrap(color, indent string, most int, text string) {
 	text = safetext.Line(text, ' ')
 	for n := 1; ; n++ {
-		room := max(p.m.width-len(indent), 10)
-		all := []rune(text)
-		if len(all) <= room || n == most {
+		line, rest := cut(text, max(p.m.width-len(indent), 10))
+		if rest == "" || n == most {
 			p.line(color, "%s%s", indent, text)
 			return
 		}
-		cut := room
-		for i := room; i > room/2; i-- {
-			if all[i] == ' ' {
-				cut = i
-				break
-			}
+		if space := strings.LastIndexByte(line, ' '); rest[0] != ' ' && space > len(line)/2 {
+			line, rest = line[:space], line[space:]+rest
 		}
-		p.line(color, "%s%s", indent, string(all[:cut]))
-		text = strings.TrimLeft(string(all[cut:]), " ")
+		p.line(color, "%s%s", indent, line)
+		text = strings.TrimLeft(rest, " ")
 		if n == 1 {
 			indent += "  "
 		}
 	}
 }
 
-// fit cuts what is wider than n.
+// cut returns as much of a text as n cells hold, and the rest.
+func cut(text string, n int) (head, rest string) {
+	head = displaywidth.TruncateString(text, n, "")
+	return head, text[len(head):]
+}
+
+// fit cuts what is wider than n cells.
 func fit(text string, n int) string {
-	if utf8.RuneCountInString(text) <= n {
-		return text
-	}
 	if n < 1 {
 		return ""
 	}
-	return string([]rune(text)[:n-1]) + "…"
+	return displaywidth.TruncateString(text, n, "…")
+}
+
+// column is a text in a column of n cells.
+func column(text string, n int) string {
+	text = fit(text, n)
+	return text + strings.Repeat(" ", n-displaywidth.String(text))
 }
 
 // Text returns what is shown.
@@ -202,7 +206,7 @@ func (m *Model) outputs(p *page) {
 		case o.Done != nil:
 			done = seconds(*o.Done)
 		}
-		p.line(color, "%s %-20s %11d %8s %9.0f %9s  %s", mark, fit(o.Name, 20), o.pending(), seconds(o.Lag), o.Rate,
+		p.line(color, "%s %s %11d %8s %9.0f %9s  %s", mark, column(o.Name, 20), o.pending(), seconds(o.Lag), o.Rate,
 			done, text(o))
 	}
 	if more := len(all) - room; more > 0 {
@@ -231,7 +235,7 @@ func (m *Model) clusters(p *page) {
 			p.line(dim, "  and %s more", humanize.Count(len(m.state.Clusters)-i, "cluster"))
 			return
 		}
-		p.line("", "  %-20s %11d %9.0f  %s", fit(c.Name, 20), c.Connections, c.Rate, seen)
+		p.line("", "  %s %11d %9.0f  %s", column(c.Name, 20), c.Connections, c.Rate, seen)
 	}
 }
 
@@ -260,7 +264,7 @@ func (m *Model) closer(p *page, o *Output) {
 	}
 	for i := range o.Waiting {
 		w := &o.Waiting[i]
-		p.line("", "  %-40s %11d  %s", fit(w.Target, 40), w.Events, seconds(max(0, m.o.Now().Sub(w.Since).Seconds())))
+		p.line("", "  %s %11d  %s", column(w.Target, 40), w.Events, seconds(max(0, m.o.Now().Sub(w.Since).Seconds())))
 		for _, line := range wrap(safetext.Line(w.Kind+": "+w.Remedy, ' '), m.width-4) {
 			p.line(dim, "    %s", line)
 		}
@@ -270,7 +274,7 @@ func (m *Model) closer(p *page, o *Output) {
 			p.line("", "")
 			p.line(dim, "  %-40s %11s", "CLUSTER", "PENDING")
 		}
-		p.line("", "  %-40s %11d", fit(c.Cluster, 40), c.Pending)
+		p.line("", "  %s %11d", column(c.Cluster, 40), c.Pending)
 	}
 	for _, n := range o.Notices {
 		p.line(yellow, "notice: %s", n)
@@ -303,13 +307,16 @@ func question(what, output string) string {
 	}
 }
 
-// wrap cuts a text into lines of n characters at most.
+// wrap cuts a text into lines of n cells at most.
 func wrap(text string, n int) (lines []string) {
-	runes := []rune(text)
-	for n = max(n, 10); len(runes) > n; runes = runes[n:] {
-		lines = append(lines, string(runes[:n]))
+	for n = max(n, 10); ; {
+		line, rest := cut(text, n)
+		lines = append(lines, line)
+		if rest == "" {
+			return lines
+		}
+		text = rest
 	}
-	return append(lines, string(runes))
 }
 
 // seconds returns a span for people.

@@ -26,7 +26,7 @@ func TestSeconds(t *testing.T) {
 	}
 }
 
-// What is too wide is cut with a mark, in characters and not in bytes.
+// What is too wide is cut with a mark, by the cells of a terminal, of which a letter of Korean takes two.
 func TestFit(t *testing.T) {
 	for _, tc := range []struct {
 		text string
@@ -36,7 +36,10 @@ func TestFit(t *testing.T) {
 		{"short", 10, "short"},
 		{"exactly", 7, "exactly"},
 		{"longer", 5, "long…"},
-		{"로그수집기", 3, "로그…"},
+		{"로그수집기", 10, "로그수집기"},
+		{"로그수집기", 6, "로그…"},
+		{"로그수집기", 5, "로그…"},
+		{"e\u0301te\u0301s", 3, "e\u0301t…"},
 		{"longer", 1, "…"},
 		{"longer", 0, ""},
 		{"longer", -3, ""},
@@ -61,6 +64,8 @@ func TestWrap(t *testing.T) {
 		{"one line", "one two three four", 12, 1, []string{"one two thr…"}},
 		{"the last is cut", "one two three four five six", 12, 2, []string{"one two", "  three fou…"}},
 		{"steering", "a\x1b[31mb\nc", 20, 1, []string{"a [31mb c"}},
+		{"of two cells each", "로그수집기가 느립니다", 14, 3, []string{"로그수집기가", "  느립니다"}},
+		{"of two cells without spaces", "로그수집기가", 10, 3, []string{"로그수집기", "  가"}},
 		{"narrower than a word", "abc def", 3, 5, []string{"ab…"}},
 	} {
 		p := &page{m: &Model{width: tc.width}, left: 100}
@@ -73,6 +78,17 @@ func TestWrap(t *testing.T) {
 	p.wrap("", "", 9, strings.Repeat("word ", 40))
 	if n := strings.Count(p.String(), "\n"); n != 2 {
 		t.Errorf("%d lines where there is room for two", n)
+	}
+}
+
+// A column is as wide for every language, so that what follows stands below its head.
+func TestColumn(t *testing.T) {
+	for text, want := range map[string]string{
+		"es": "es      ", "로그": "로그    ", "로그수집기": "로그수… ", "elasticsearch": "elastic…",
+	} {
+		if got := column(text, 8); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
 	}
 }
 

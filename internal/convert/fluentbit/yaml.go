@@ -90,21 +90,18 @@ func (y *yamlReader) root(root *yaml.Node) error {
 		case "service":
 			y.section("service", key, value)
 		case "parsers", "multiline_parsers", "plugins", "stream_processor", "upstream_servers":
-			y.list(strings.TrimSuffix(name, "s"), value)
+			return y.list(strings.TrimSuffix(name, "s"), value)
 		case "pipeline":
 			return pairs(value, func(key, value *yaml.Node) error {
 				switch name := strings.ToLower(key.Value); name {
-				case "inputs", "filters", "outputs":
-					y.list(strings.TrimSuffix(name, "s"), value)
-				case "parsers", "multiline_parsers":
-					y.list(strings.TrimSuffix(name, "s"), value)
+				case "inputs", "filters", "outputs", "parsers", "multiline_parsers":
+					return y.list(strings.TrimSuffix(name, "s"), value)
 				default:
 					return &syntax.Error{
 						At: y.at(key), Reason: fmt.Sprintf("pipeline has no %.40q", key.Value),
 						Hint: "it has inputs, filters and outputs",
 					}
 				}
-				return nil
 			})
 		default:
 			if _, known := map[string]bool{"customs": true, "remote": true}[name]; !known {
@@ -118,13 +115,24 @@ func (y *yamlReader) root(root *yaml.Node) error {
 	})
 }
 
-func (y *yamlReader) list(name string, list *yaml.Node) {
+// list reads a list of plugins. Fluent Bit refuses a map in its place.
+func (y *yamlReader) list(name string, list *yaml.Node) error {
+	if list.Kind == yaml.AliasNode {
+		list = list.Alias
+	}
+	if list.Kind == yaml.MappingNode {
+		return &syntax.Error{
+			At: y.at(list), Reason: fmt.Sprintf("%ss is a map, and has to be a list", name),
+			Hint: `begin each of its items with "- "`,
+		}
+	}
 	for _, item := range list.Content {
 		if item.Kind == yaml.AliasNode {
 			item = item.Alias
 		}
 		y.section(name, item, item)
 	}
+	return nil
 }
 
 // section reads one plugin. Lists become an entry for each item; processors and the like become sections.

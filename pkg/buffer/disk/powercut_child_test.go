@@ -290,9 +290,9 @@ func (l *life) storeAndDeliver() {
 		})
 	}
 	agents.Wait()
-	// A segment that is full, and of which compact leaves the first chunk.
+	// A segment that is full, and of which compact leaves the first chunk; and one of which nothing is left.
 	l.storeOne(3, 0, 1, 40)
-	for i := range 14 {
+	for i := range 27 {
 		if i%3 != 0 {
 			l.storeOne(3, i, 1, 150_000)
 		}

@@ -48,6 +48,12 @@ the host where it was. They share out --rate; --sample is of each.
   aggregator tail --at 'kube.**'
   aggregator tail --at es --tag 'kube.**' --grep 'error|panic' --json | jq .record`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			numbers := map[string]int{"sample": sample, "rate": rate}
+			for key, n := range numbers {
+				if n < 1 && cmd.Flags().Changed(key) {
+					return flags.WrongUsage(fmt.Errorf("--%s %d: must be at least 1", key, n))
+				}
+			}
 			c, err := f.Ask(cmd)
 			if err != nil {
 				return err
@@ -58,7 +64,7 @@ the host where it was. They share out --rate; --sample is of each.
 					values.Set(key, *value)
 				}
 			}
-			for key, n := range map[string]int{"sample": sample, "rate": rate} {
+			for key, n := range numbers {
 				if n > 0 {
 					values.Set(key, strconv.Itoa(n))
 				}
