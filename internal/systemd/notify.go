@@ -40,7 +40,8 @@ func New(getenv func(name string) string, pid int) Notifier {
 	return n
 }
 
-// Notify sends a state, and does nothing where nobody is to be told.
+// Notify sends a state, and does nothing where nobody is to be told. It waits, until ctx ends, while systemd does not
+// read what it was sent before.
 func (n Notifier) Notify(ctx context.Context, state string) error {
 	if n.socket == "" {
 		return nil
@@ -52,6 +53,7 @@ func (n Notifier) Notify(ctx context.Context, state string) error {
 	}
 	// A datagram is sent or not.
 	defer func() { _ = conn.Close() }()
+	defer context.AfterFunc(ctx, func() { _ = conn.SetWriteDeadline(time.Unix(1, 0)) })()
 	if _, err := conn.Write([]byte(state)); err != nil {
 		return fmt.Errorf("tell systemd %q: %w", state, err)
 	}

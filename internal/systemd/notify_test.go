@@ -2,10 +2,13 @@ package systemd_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"path/filepath"
 	"sync/atomic"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/seed-afc6a195/aggregator/internal/systemd"
 )
@@ -55,6 +58,30 @@ func TestNotify(t *testing.T) {
 	}, 7)
 	if err := gone.Notify(t.Context(), systemd.Ready); err == nil {
 		t.Error("a socket that is not there is no error")
+	}
+}
+
+// Nobody who ends waits for a systemd that does not read.
+func TestNotifyNobodyReads(t *testing.T) {
+	getenv, _ := listen(t, map[string]string{"WATCHDOG_USEC": "3000"})
+	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_DGRAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = syscall.Close(fd) }()
+	to := &syscall.SockaddrUnix{Name: getenv("NOTIFY_SOCKET")}
+	for err == nil {
+		err = syscall.Sendto(fd, []byte("x"), syscall.MSG_DONTWAIT, to)
+	}
+	if !errors.Is(err, syscall.EAGAIN) {
+		t.Fatal(err)
+	}
+	n := systemd.New(getenv, 7)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	n.Watch(ctx, func() bool { return true }) // which must end
+	if err := n.Notify(ctx, systemd.Stopping); err == nil {
+		t.Error("a state that was not sent is no error")
 	}
 }
 

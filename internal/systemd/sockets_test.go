@@ -1,12 +1,14 @@
 package systemd_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/seed-afc6a195/aggregator/internal/systemd"
@@ -59,6 +61,7 @@ func activated() error {
 func listenFiles(t *testing.T, dir string) (files []*os.File, addresses []string) {
 	t.Helper()
 	var lc net.ListenConfig
+	var pc net.PacketConn
 	file := func(f *os.File, err error) {
 		t.Helper()
 		if err != nil {
@@ -67,18 +70,24 @@ func listenFiles(t *testing.T, dir string) (files []*os.File, addresses []string
 		t.Cleanup(func() { _ = f.Close() })
 		files = append(files, f)
 	}
-	for range 2 {
+	for len(addresses) < 2 {
 		l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = l.Close() })
+		if pc == nil {
+			// Another process may have the port for UDP.
+			pc, err = lc.ListenPacket(t.Context(), "udp", l.Addr().String())
+			if errors.Is(err, syscall.EADDRINUSE) {
+				continue
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
 		file(l.(*net.TCPListener).File())
 		addresses = append(addresses, l.Addr().String())
-	}
-	pc, err := lc.ListenPacket(t.Context(), "udp", addresses[0])
-	if err != nil {
-		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = pc.Close() })
 	file(pc.(*net.UDPConn).File())
