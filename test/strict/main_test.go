@@ -74,3 +74,15 @@ func TestArguments(t *testing.T) {
 		t.Errorf("no line of its own: %q, %v", got, err)
 	}
 }
+
+func TestCommand(t *testing.T) {
+	for _, tc := range []struct{ args, want string }{
+		{"-race ./...", "test -race ./... -timeout=40m -json"},
+		{"-C x -timeout 20m ./...", "test -C x -timeout 20m ./... -json"},
+		{"--timeout=1s .", "test --timeout=1s . -json"},
+	} {
+		if got := strings.Join(command(strings.Fields(tc.args)), " "); got != tc.want {
+			t.Errorf("%s: %s, want %s", tc.args, got, tc.want)
+		}
+	}
+}
