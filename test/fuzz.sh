@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Runs fuzz targets: test/fuzz.sh [HOW LONG [PATTERN]], each 10000x by default, or for a while, such as 1m; PATTERN chooses
-# among lines of "folder target", such as pkg/forward or FuzzFrames; behind a "!" it leaves out. Two run side by side (FUZZ_JOBS), a core each. A
-# finding fails the run, is shown, and lies in its package's testdata/fuzz, where every later go test tries it again, as
-# it does the seeds that are committed there. What else was found to be of interest stays in Go's cache for the next time;
-# FUZZ_KEEP=20 copies up to twenty of these for each target, small ones, to the seeds, for a commit.
+# among lines of "folder target", such as pkg/forward or FuzzFrames; behind a "!" it leaves out. Two run side by side
+# (FUZZ_JOBS), a core each. A finding fails the run, is shown, and lies in its package's testdata/fuzz, where every later
+# go test tries it again, as it does the seeds that are committed there; one that does not come again, by the machine's
+# doing or by chance, is shown and fails nothing. What else was found to be of interest stays in Go's cache for the next
+# time; FUZZ_KEEP=20 copies up to twenty of these for each target, small ones, to the seeds, for a commit.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export FUZZTIME=${1:-10000x} FUZZCACHE FUZZBIN
@@ -47,14 +48,30 @@ one() {
         echo "ok    $folder $target, cut off at the end, $(grep -o 'execs: [0-9]*' "$log" | tail -n 1)"
         return
     fi
-    echo "FOUND $folder $target"
+    local input inputs once=
+    inputs=$(sed -n 's/^ *Failing input written to \(.*\)$/\1/p' "$log")
+    [ -z "$inputs" ] || ! passes "$folder" "$target" $inputs || once=yes
+    if [ -n "$once" ]; then echo "ONCE  $folder $target, and not again"; else echo "FOUND $folder $target"; fi
     cat "$log"
-    for input in $(sed -n 's/^ *Failing input written to \(.*\)$/\1/p' "$log"); do
+    for input in $inputs; do
         echo "$folder/$input:"
         cat "$folder/$input"
+        [ -z "$once" ] || { rm "$folder/$input" && rmdir --ignore-fail-on-non-empty "$folder/${input%/*}"; }
     done
-    return 1
+    [ -n "$once" ]
 }
-export -f one keep
+
+# passes reports whether inputs that failed pass alone, again and again. One for which the ten seconds were not enough that
+# an input has, and which takes long at all, does not pass: what is left are those in whose time the machine stood still.
+passes() { # folder target input...
+    local folder=$1 target=$2 input run
+    shift 2
+    for input; do
+        for run in "1 -test.timeout 3s" "20 -test.timeout 60s"; do
+            (cd "$folder" && "$FUZZBIN/${folder//\//-}" -test.run "^$target\$/^${input##*/}\$" -test.count $run) || return
+        done
+    done >"$FUZZBIN/$target-${folder//\//-}.again" 2>&1
+}
+export -f one passes keep
 # What runs the targets (xargs) gets 123 where one fails, and lets the others go on.
 xargs -P "${FUZZ_JOBS:-2}" -L 1 bash -c 'one "$1" "$2"' _ <<<"$targets"
