@@ -117,16 +117,9 @@ func TestDo_NoAnswer(t *testing.T) {
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			var address string
+			address := "127.0.0.1:1" // a port that was free a moment ago may be another's by now
 			if tc.handle != nil {
 				address = listen(t, tc.handle)
-			} else {
-				l, err := net.Listen("tcp", "127.0.0.1:0")
-				if err != nil {
-					t.Fatal(err)
-				}
-				address = l.Addr().String()
-				_ = l.Close()
 			}
 			c := newClient(t, Config{Compression: "none"}, time.Minute)
 			_, sent, err := c.Do(t.Context(), Request{
@@ -158,13 +151,15 @@ func TestDo_BadURL(t *testing.T) {
 func TestDo_Slow(t *testing.T) {
 	for name, begin := range map[string]string{"no answer": "", "half of one": "x"} {
 		t.Run(name, func(t *testing.T) {
-			reached := make(chan struct{}, 2)
+			reached := make(chan struct{})
 			to, _ := newServer(t, func(w http.ResponseWriter, r *http.Request) {
 				if begin != "" {
 					_, _ = io.WriteString(w, begin)
 					_ = http.NewResponseController(w).Flush()
 				}
-				reached <- struct{}{}
+				if r.URL.Path == "/ended" { // the others may get here after they were given up, or never
+					close(reached)
+				}
 				<-r.Context().Done()
 			})
 			c := newClient(t, Config{}, 50*time.Millisecond)
@@ -183,14 +178,11 @@ func TestDo_Slow(t *testing.T) {
 
 			ctx, cancel = context.WithCancel(t.Context())
 			c = newClient(t, Config{}, time.Minute)
-			for len(reached) > 0 {
-				<-reached
-			}
 			go func() {
 				<-reached
 				cancel()
 			}()
-			_, sent, err = c.Do(ctx, Request{Method: http.MethodPost, URL: to, Body: []byte("x")})
+			_, sent, err = c.Do(ctx, Request{Method: http.MethodPost, URL: to + "/ended", Body: []byte("x")})
 			if se := failed(t, err); !sent || !strings.Contains(se.Error(), "the request was ended") {
 				t.Errorf("sent %v, %v", sent, se)
 			}
