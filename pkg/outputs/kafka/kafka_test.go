@@ -107,7 +107,7 @@ func newOutput(t *testing.T, c *cluster, change func(*Config)) *Output {
 	t.Helper()
 	cfg := Config{
 		Common: outputs.Common{
-			Timeout: 20 * time.Second,
+			Timeout: time.Minute,
 			Fields:  event.Fields{Time: "@timestamp", Tag: "tag", Cluster: "cluster"},
 		},
 		Brokers: c.ListenAddrs(), Topic: "logs", Compression: "zstd", MaxMessageSize: 1 << 20, MaxTopicsPerHour: 200,
@@ -342,15 +342,15 @@ func TestRecords(t *testing.T) {
 func TestCancelled(t *testing.T) {
 	c := newCluster(t, "logs")
 	release := make(chan struct{})
+	ctx, cancel := context.WithCancel(t.Context())
 	c.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+		cancel() // now the broker has the events, for all that is known
 		c.SleepControl(func() { <-release })
 		return nil, nil, false
 	})
 	o := newOutput(t, c, nil)
 	defer o.Close()
 	defer close(release)
-	ctx, cancel := context.WithCancel(t.Context())
-	time.AfterFunc(100*time.Millisecond, cancel)
 	err := o.Send(ctx, outputtest.Batch(outputtest.Chunk(1, "a", "t", 3, 0, 10)))
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)

@@ -21,6 +21,12 @@ const secret = "the-secret-access-key"
 
 func open(t *testing.T, cfg Config) (*Output, *awstest.Server) {
 	t.Helper()
+	return openAt(t, cfg, time.Now)
+}
+
+// openAt is open with the service's clock.
+func openAt(t *testing.T, cfg Config, clock func() time.Time) (*Output, *awstest.Server) {
+	t.Helper()
 	for name, value := range map[string]string{
 		"AWS_ACCESS_KEY_ID": "AKIDTEST", "AWS_SECRET_ACCESS_KEY": secret, "AWS_SESSION_TOKEN": "", "AWS_PROFILE": "",
 		"AWS_CONFIG_FILE": "/nonexistent", "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent",
@@ -28,7 +34,7 @@ func open(t *testing.T, cfg Config) (*Output, *awstest.Server) {
 	} {
 		t.Setenv(name, value)
 	}
-	s := awstest.New(time.Now)
+	s := awstest.New(clock)
 	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)
 	cfg.Region, cfg.Endpoint = "eu-central-1", server.URL
@@ -142,7 +148,8 @@ func TestPartitionKeys(t *testing.T) {
 }
 
 func TestOnlyTheThrottledShardsRecordsAreSentAgain(t *testing.T) {
-	o, s := open(t, Config{Stream: "logs", PartitionKey: "{record.n}"})
+	began := time.Now()
+	o, s := openAt(t, Config{Stream: "logs", PartitionKey: "{record.n}"}, func() time.Time { return began })
 	s.Kinesis().Create("logs", 2, maxRecord, awstest.Quota{Records: 3, PerRecord: true})
 	b := outputtest.Batch(outputtest.Chunk(1, "a", "t", 20, 0, 5))
 	err := o.Send(t.Context(), b)
