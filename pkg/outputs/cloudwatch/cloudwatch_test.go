@@ -7,8 +7,10 @@ import (
 	"slices"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	logs "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/rs/zerolog"
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
@@ -384,18 +386,28 @@ func TestExpiredCredentials(t *testing.T) {
 	}
 }
 
+// TestTimeout has a request stored and not answered. No network is between, so that the time is the service's alone.
 func TestTimeout(t *testing.T) {
 	cfg := basic()
 	cfg.Timeout = 50 * time.Millisecond
 	r := newRig(t, cfg)
 	r.cw.Add("/k8s/a", "web")
 	r.aws.SetFault(func(string) awstest.Fault { return awstest.Fault{Hang: true, Stored: true} })
-	if f := r.failures(t, batch(at("web", now(), "x"), at("web", now(), "y"))); f[0].Reason != outputs.ReasonNetwork ||
-		len(f) != 2 {
-		t.Errorf("failed %+v", f)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		r.out.api = callsOf(logs.NewFromConfig(r.out.client.AWS, func(l *logs.Options) {
+			l.HTTPClient = awstest.Direct{To: r.aws}
+		}))
+		f := r.failures(t, batch(at("web", now(), "x"), at("web", now(), "y")))
+		if took := time.Since(began); f[0].Reason != outputs.ReasonNetwork || len(f) != 2 || took != cfg.Timeout {
+			t.Errorf("after %s: failed %+v", took, f)
+		}
+	})
 	if n := r.out.Report().PossibleDuplicates; n != 2 {
 		t.Errorf("%d possible duplicates, want 2", n)
+	}
+	if got := r.messages("/k8s/a", "web"); len(got) != 2 {
+		t.Errorf("the stream has %v", got)
 	}
 }
 

@@ -224,7 +224,6 @@ func TestErrors(t *testing.T) {
 			outputs.ReasonNetwork, true, 4,
 			"it closed the connection without a whole answer", 0, 8,
 		},
-		{"time-out", awstest.Fault{Hang: true}, outputs.ReasonNetwork, true, 4, "no answer within the time-out", 0, 4},
 		{
 			"500",
 			awstest.Fault{Status: 500, Code: "InternalFailure", Message: "oops"},
@@ -268,11 +267,7 @@ func TestErrors(t *testing.T) {
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			cfg := Config{DeliveryStream: "logs", Aggregate: true}
-			if tc.fault.Hang {
-				cfg.Timeout = time.Second
-			}
-			o, s := open(t, cfg, time.Now)
+			o, s := open(t, Config{DeliveryStream: "logs", Aggregate: true}, time.Now)
 			s.Firehose().Create("logs", awstest.Quota{})
 			s.SetFault(func(string) awstest.Fault { return tc.fault })
 			b := outputtest.Batch(outputtest.Chunk(1, "a", "t", 4, 0, 10))

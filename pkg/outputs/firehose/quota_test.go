@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,18 +14,24 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/seed-afc6a195/aggregator/pkg/delivery"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/awsclient/awstest"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/outputtest"
 )
 
-// direct has requests answered without a network, after a while.
-type direct struct{ server http.Handler }
-
-func (d direct) Do(r *http.Request) (*http.Response, error) {
-	time.Sleep(20 * time.Millisecond)
-	w := httptest.NewRecorder()
-	d.server.ServeHTTP(w, r)
-	return w.Result(), nil
+// openDirect returns an output whose requests a made-up service answers without a network, after a while.
+func openDirect(t *testing.T, cfg Config) (*Output, *awstest.Server) {
+	t.Helper()
+	s := awstest.New(time.Now)
+	cfg.Region = "eu-central-1"
+	o, err := New(cfg, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.calls = callsOf(firehose.NewFromConfig(o.aws.AWS, func(o *firehose.Options) {
+		o.HTTPClient = awstest.Direct{To: s, After: 20 * time.Millisecond}
+	}))
+	return o, s
 }
 
 // noLetters takes no dead letter.
@@ -77,21 +83,12 @@ func TestAStreamAtItsQuotaTakesEverythingOnce(t *testing.T) { //nolint:tparallel
 			t.Run(fmt.Sprint("aggregate ", aggregate, ", per record ", perRecord), func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
-					s := awstest.New(time.Now)
+					o, s := openDirect(t, Config{DeliveryStream: "logs", Aggregate: aggregate})
 					quota := awstest.Quota{Bytes: 1 << 19, Records: 500, Requests: 1000, PerRecord: perRecord}
 					if aggregate {
 						quota.Bytes /= 2 // so that there is a backlog
 					}
 					s.Firehose().Create("logs", quota)
-					cfg := Config{DeliveryStream: "logs", Aggregate: aggregate}
-					cfg.Region = "eu-central-1"
-					o, err := New(cfg, Options{})
-					if err != nil {
-						t.Fatal(err)
-					}
-					o.calls = callsOf(
-						firehose.NewFromConfig(o.aws.AWS, func(o *firehose.Options) { o.HTTPClient = direct{s} }),
-					)
 					const perSecond, seconds = 1500, 30
 					took := offer(t, o, s, perSecond, seconds)
 					got := map[int]bool{}
@@ -126,4 +123,33 @@ func TestAStreamAtItsQuotaTakesEverythingOnce(t *testing.T) { //nolint:tparallel
 			})
 		}
 	}
+}
+
+// A request that is not answered is given up after the time-out, and its events may be there twice.
+func TestTimeout(t *testing.T) {
+	environment(t)
+	synctest.Test(t, func(t *testing.T) {
+		cfg := Config{DeliveryStream: "logs", Aggregate: true}
+		cfg.Timeout = time.Second
+		o, s := openDirect(t, cfg)
+		s.Firehose().Create("logs", awstest.Quota{})
+		s.SetFault(func(string) awstest.Fault { return awstest.Fault{Hang: true} })
+		b, began := outputtest.Batch(outputtest.Chunk(1, "a", "t", 4, 0, 10)), time.Now()
+		err := o.Send(t.Context(), b)
+		se := outputs.AsSendError(err)
+		if took := time.Since(began); se.Reason != outputs.ReasonNetwork || len(se.Failed) != 0 || se.RetryAfter != 0 ||
+			!strings.Contains(outputs.Whole(err.Error()), "no answer within the time-out") || took != cfg.Timeout {
+			t.Errorf("after %s: %#v", took, se)
+		}
+		if n, r := s.Requests(put), o.Report(); n != 1 || r.PossibleDuplicates != 4 {
+			t.Errorf("%d requests, %d possible duplicates", n, r.PossibleDuplicates)
+		}
+		s.SetFault(nil)
+		if err := (patient{o}).Send(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+		if got := numbers(t, s, "logs", false); !slices.Equal(got, []int{0, 1, 2, 3}) {
+			t.Errorf("stored %v", got)
+		}
+	})
 }

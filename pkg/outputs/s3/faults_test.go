@@ -5,7 +5,10 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/awsclient/awstest"
@@ -128,6 +131,8 @@ func TestTimeout(t *testing.T) {
 	cfg := s.config()
 	cfg.Timeout = 200 * time.Millisecond
 	o := newOutput(t, cfg, "")
+	// No network is between, so that a call which is given up does not arrive later.
+	o.client = s3.New(o.client.Options(), func(to *s3.Options) { to.HTTPClient = awstest.Direct{To: s.Server} })
 	hang := true
 	s.SetFault(func(target string) awstest.Fault {
 		if target == "PutObject" && hang {
@@ -136,10 +141,13 @@ func TestTimeout(t *testing.T) {
 		}
 		return awstest.Fault{}
 	})
-	if _, se := sendUntil(t, o, outputtest.Batch(outputtest.Chunk(1, "a", "t", 10, 0, 10))); se == nil ||
-		se.Reason != outputs.ReasonNetwork {
-		t.Errorf("got %v", se)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		tries, se := sendUntil(t, o, outputtest.Batch(outputtest.Chunk(1, "a", "t", 10, 0, 10)))
+		if took := time.Since(began); tries != 2 || se.Reason != outputs.ReasonNetwork || took != cfg.Timeout {
+			t.Errorf("%d tries in %s: %v", tries, took, se)
+		}
+	})
 	s.wantOnce(t, 10)
 	if n := s.Requests("PutObject"); n != 1 {
 		t.Errorf("the object was put %d times", n)
