@@ -54,7 +54,7 @@ func TestSecureTransport(t *testing.T) {
 	}
 	trusted := first
 	transport := &http.Transport{DisableKeepAlives: true}
-	outputs.SecureTransport(transport, through, trusting(&trusted), 5*time.Second)
+	outputs.SecureTransport(transport, through, trusting(&trusted), time.Minute)
 	get := func(to string) error {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, to, nil)
 		if err != nil {

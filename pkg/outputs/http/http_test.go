@@ -97,7 +97,7 @@ func (s *sink) got() []int {
 func newOutput(t *testing.T, url string, change func(*Config)) *Output {
 	t.Helper()
 	cfg := Config{
-		Common: outputs.Common{Fields: event.Fields{Tag: "tag"}, Timeout: 5 * time.Second},
+		Common: outputs.Common{Fields: event.Fields{Tag: "tag"}, Timeout: time.Minute},
 		Config: httpclient.Config{Username: "agent", Password: setting.NewSecret(secret), Compression: "none"},
 		URL:    url + "/in/{cluster}", Method: http.MethodPost, Body: bodyLines,
 	}

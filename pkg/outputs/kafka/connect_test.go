@@ -104,16 +104,18 @@ func TestConnect_Reaching(t *testing.T) {
 		to   *cluster
 		tls  func(string) *stdtls.Config
 		want string // "": it can be used
+		wait time.Duration
 	}{
-		{"with TLS", secure, trusting(pool), ""},
-		{"an authority that is not trusted", secure, trusting(x509.NewCertPool()), "set tls.ca_file"},
-		{"TLS where there is none", plain, trusting(pool), "TLS"},
-		{"no TLS where there is", secure, nil, "speak TLS where tls is set, and only there"},
-		{"no login where one is wanted", locked, nil, "sasl"},
+		{"with TLS", secure, trusting(pool), "", time.Minute},
+		{"an authority that is not trusted", secure, trusting(x509.NewCertPool()), "set tls.ca_file", time.Minute},
+		// The broker waits for more of what it takes for a request.
+		{"TLS where there is none", plain, trusting(pool), "TLS", 2 * time.Second},
+		{"no TLS where there is", secure, nil, "speak TLS where tls is set, and only there", time.Minute},
+		{"no login where one is wanted", locked, nil, "sasl", time.Minute},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			cfg := Config{
-				Common:  outputs.Common{Timeout: 2 * time.Second},
+				Common:  outputs.Common{Timeout: tc.wait},
 				Brokers: tc.to.ListenAddrs(), Topic: "logs", MaxMessageSize: 1 << 20,
 			}
 			o, err := New(cfg, Options{TLS: tc.tls, Log: zerolog.Nop(), Now: time.Now})

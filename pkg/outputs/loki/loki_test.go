@@ -185,7 +185,7 @@ func newOutput(t *testing.T, m *made, change func(*Config)) *Output {
 	server := httptest.NewServer(m)
 	t.Cleanup(server.Close)
 	cfg := Config{
-		Common: outputs.Common{Timeout: 5 * time.Second, Fields: event.Fields{Tag: "tag"}},
+		Common: outputs.Common{Timeout: time.Minute, Fields: event.Fields{Tag: "tag"}},
 		Login:  Login{Username: "agent", Password: setting.NewSecret(secret)},
 		URL:    server.URL, MaxLineSize: 256 << 10, MaxStreamsPerHour: 100,
 		Labels: map[string]string{"cluster": "{cluster}", "tag": "{tag}"}, Tenant: "{cluster}",

@@ -29,7 +29,7 @@ func newOutput(t *testing.T, s *otlptest.Server, change func(*Config)) *Output {
 	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)
 	cfg := Config{
-		Common: outputs.Common{Timeout: 5 * time.Second, Fields: event.Fields{Tag: "tag", Cluster: "cluster"}},
+		Common: outputs.Common{Timeout: time.Minute, Fields: event.Fields{Tag: "tag", Cluster: "cluster"}},
 		Config: httpclient.Config{BearerToken: setting.NewSecret(secret), Compression: "gzip"},
 		URL:    server.URL, Kubernetes: "kubernetes", EventHeaders: map[string]string{"X-Scope-OrgID": "{cluster}"},
 	}

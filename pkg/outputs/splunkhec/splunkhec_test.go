@@ -28,7 +28,7 @@ func newOutput(t *testing.T, s *splunktest.Server, change func(*Config)) *Output
 	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)
 	cfg := Config{
-		Common: outputs.Common{Timeout: 5 * time.Second, Workers: 2, Fields: event.Fields{Tag: "tag"}},
+		Common: outputs.Common{Timeout: time.Minute, Workers: 2, Fields: event.Fields{Tag: "tag"}},
 		URL:    server.URL, Token: setting.NewSecret(secret), Ack: ackAuto, AckTimeout: time.Minute, Endpoint: "event",
 		Connection: Connection{Compression: "gzip"},
 	}
