@@ -63,7 +63,8 @@ func TestSendEveryForm(t *testing.T) {
 				t.Errorf("result %+v", r)
 			}
 			bytes, ids := 0, map[string]bool{}
-			for _, f := range srv.frames {
+			frames := srv.got()
+			for _, f := range frames {
 				bytes += len(f.raw)
 				ids[f.chunk] = true
 				if f.tag != "t" || (f.chunk != "") != tc.ack ||
@@ -71,8 +72,8 @@ func TestSendEveryForm(t *testing.T) {
 					t.Errorf("tag %q, chunk %q, size %d", f.tag, f.chunk, f.events)
 				}
 			}
-			if uint64(bytes) != r.Bytes || len(srv.frames) != tc.frames || tc.ack && len(ids) != tc.frames {
-				t.Errorf("%d frames, %d ids, %d bytes, counted %d", len(srv.frames), len(ids), bytes, r.Bytes)
+			if uint64(bytes) != r.Bytes || len(frames) != tc.frames || tc.ack && len(ids) != tc.frames {
+				t.Errorf("%d frames, %d ids, %d bytes, counted %d", len(frames), len(ids), bytes, r.Bytes)
 			}
 		})
 	}
@@ -111,7 +112,7 @@ func TestSendAgain(t *testing.T) {
 					t.Fatalf("error %v, result %+v", err, r)
 				}
 				byChunk := map[string][]byte{}
-				for _, f := range srv.frames {
+				for _, f := range srv.got() {
 					if before := byChunk[f.chunk]; before != nil && !bytes.Equal(before, f.raw) {
 						t.Errorf("chunk %s is another one the second time", f.chunk)
 					}
@@ -204,14 +205,13 @@ func TestSendFailures(t *testing.T) {
 		{"never acked", refuse, func(c *Config) { c.RetryTimeout = 200e6 }, nil, "were not acknowledged"},
 		{"no retry", refuse, func(c *Config) { c.RetryTimeout = 0 }, nil, "were not acknowledged"},
 		{"a key is wanted", helo, func(*Config) {}, client.ErrLogin, "wants a shared key"},
-		{"nobody there", nil, func(c *Config) { c.RetryTimeout = 100e6 }, nil, "refused"},
+		{"nobody there", nil, func(c *Config) {
+			c.Client.Address, c.RetryTimeout = "127.0.0.1:1", 100e6
+		}, nil, "refused"},
 		{"bad mode", ack, func(c *Config) { c.Mode = "odd" }, nil, `no mode "odd"`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			srv := newServer(t, tc.handle)
-			if tc.handle == nil {
-				srv.l.Close()
-			}
 			cfg := srv.config()
 			tc.change(&cfg)
 			r, err := New(cfg, lines(t, InputConfig{ChunkEvents: 10}, text)).Run(t.Context())
@@ -244,7 +244,7 @@ func TestSendStopsWithItsContext(t *testing.T) {
 		return ack(conn, f)
 	})
 	cfg := srv.config()
-	cfg.StopGrace = 1e10 // not waited for: the acks come
+	cfg.StopGrace = time.Minute // not waited for: the acks come
 	if r, err = New(cfg, &Generator{Size: 250, ChunkEvents: 10}).Run(ctx); err != nil || r.Unacked != 0 ||
 		r.Acked == 0 {
 		t.Errorf("error %v, result %+v", err, r)
@@ -296,7 +296,7 @@ func TestSendTags(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got []string
-	for _, f := range srv.frames {
+	for _, f := range srv.got() {
 		got = append(got, f.tag)
 	}
 	if want := []string{"t.0", "t.1", "t.2", "t.0"}; !slices.Equal(got, want) {

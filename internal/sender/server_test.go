@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -98,11 +99,16 @@ func (s *server) config() Config {
 	}
 }
 
-// received returns all records as JSON, in the order in which they came.
-func (s *server) received() (records []string) {
+// got returns the frames so far: a connection that the sender has given up may still bring more.
+func (s *server) got() []frame {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, f := range s.frames {
+	return slices.Clone(s.frames)
+}
+
+// received returns all records as JSON, in the order in which they came.
+func (s *server) received() (records []string) {
+	for _, f := range s.got() {
 		records = append(records, jsonOf(s.t, f.entries)...)
 	}
 	return records
