@@ -64,10 +64,12 @@ func TestHalfOpenRequests(t *testing.T) {
 		conn.(*net.TCPConn).CloseWrite()
 		_, _ = io.Copy(io.Discard, conn)
 	}
-	for tries := 0; ; tries++ { // the server counts a connection until it has closed it
+	late, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for { // the server counts a connection until it has closed it
 		if err := ask("127.0.0.1"); err == nil {
 			break
-		} else if tries == 1000 {
+		} else if late.Err() != nil {
 			t.Fatal(err)
 		}
 	}

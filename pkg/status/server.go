@@ -110,6 +110,7 @@ type Server struct {
 func New(o Options) *Server {
 	s := &Server{
 		options: o, page: page.New(), maxConnections: maxConnections, complaints: &logevery.Limit{Every: complainEvery},
+		taker: taker{patience: takePatience},
 	}
 	if o.MaxConnections > 0 {
 		s.maxConnections = min(maxConnections, o.MaxConnections)

@@ -24,10 +24,10 @@ func start(t *testing.T, config Config) (s *Server, address string) {
 	t.Helper()
 	ok := func() error { return nil }
 	config.Address = "127.0.0.1:0"
-	s = New(Options{
+	s = patient(New(Options{
 		Config: config, Snapshot: func() Snapshot { return snapshottest.Program(time.Now(), 10) }, Ready: ok,
 		Healthy: ok, Log: zerolog.Nop(),
-	})
+	}))
 	if err := s.Listen(); err != nil {
 		t.Fatal(err)
 	}

@@ -37,7 +37,13 @@ func golden(t *testing.T, path string, got []byte) {
 
 func testServer(snapshot func() Snapshot) *Server {
 	ok := func() error { return nil }
-	return New(Options{Snapshot: snapshot, Ready: ok, Healthy: ok, Log: zerolog.Nop()})
+	return patient(New(Options{Snapshot: snapshot, Ready: ok, Healthy: ok, Log: zerolog.Nop()}))
+}
+
+// patient has s wait for each snapshot, also where the machine stands still for a second.
+func patient(s *Server) *Server {
+	s.taker.patience = time.Hour
+	return s
 }
 
 func get(s *Server, path string) *httptest.ResponseRecorder {
@@ -114,10 +120,10 @@ func TestProbes(t *testing.T) {
 		},
 		{errors.New(""), http.StatusServiceUnavailable, "unknown\n"},
 	} {
-		s := New(Options{
+		s := patient(New(Options{
 			Snapshot: func() Snapshot { return Snapshot{} },
 			Ready:    func() error { return tc.err }, Healthy: func() error { return tc.err },
-		})
+		}))
 		for _, path := range []string{"/healthz", "/readyz"} {
 			if w := get(s, path); w.Code != tc.code || w.Body.String() != tc.body {
 				t.Errorf("%s with %v: %d %q, want %d %q", path, tc.err, w.Code, w.Body, tc.code, tc.body)

@@ -11,6 +11,8 @@ const takePatience = time.Second
 // taker takes snapshots without waiting for one that hangs.
 type taker struct {
 	running sync.WaitGroup
+	// patience is takePatience, but for tests in which time is no matter.
+	patience time.Duration
 
 	mu sync.Mutex
 	// hanging counts calls that nobody waits for any more.
@@ -36,7 +38,7 @@ func (t *taker) take(snapshot func() Snapshot) (Snapshot, bool) {
 			t.mu.Unlock()
 		}
 	})
-	patience := time.NewTimer(takePatience)
+	patience := time.NewTimer(t.patience)
 	defer patience.Stop()
 	select {
 	case s := <-taken:
