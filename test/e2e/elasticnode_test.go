@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -29,6 +30,7 @@ var flavors = map[string][]string{
 type node struct {
 	t        *testing.T
 	URL      string
+	port     string // the same after each start
 	data     string
 	flavor   string
 	settings []string
@@ -48,7 +50,8 @@ func startNode(t *testing.T, flavor string, settings ...string) *node {
 	if out, err := build.CombinedOutput(); err != nil {
 		need(t, fmt.Sprintf("a JDK 17, mvn and the jars of %s: %v: %s", flavor, err, out))
 	}
-	n := &node{t: t, data: t.TempDir(), flavor: flavor, settings: settings}
+	_, port, _ := net.SplitHostPort(freeAddress(t))
+	n := &node{t: t, port: port, data: t.TempDir(), flavor: flavor, settings: settings}
 	n.start()
 	t.Cleanup(func() {
 		if n.cmd != nil {
@@ -77,11 +80,7 @@ func scriptOf(t *testing.T, flavor string, args ...string) *exec.Cmd {
 // start runs the node, after a stop at the same address and with the data that it had.
 func (n *node) start() {
 	n.t.Helper()
-	port := "0"
-	if n.URL != "" {
-		port = n.URL[strings.LastIndexByte(n.URL, ':')+1:]
-	}
-	n.cmd = scriptOf(n.t, n.flavor, append([]string{port, n.data}, n.settings...)...)
+	n.cmd = scriptOf(n.t, n.flavor, append([]string{n.port, n.data}, n.settings...)...)
 	out, err := n.cmd.StdoutPipe()
 	if err != nil {
 		n.t.Fatal(err)

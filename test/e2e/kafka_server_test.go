@@ -46,7 +46,11 @@ func startKafka(t *testing.T, env []string, settings ...string) *kafka {
 	if out, err := build.CombinedOutput(); err != nil {
 		need(t, fmt.Sprintf("a JDK 17, mvn and the jars of Kafka: %v: %s", err, out))
 	}
-	k := &kafka{t: t, data: t.TempDir(), settings: settings, env: env, address: freePair(t)}
+	_, controller, _ := net.SplitHostPort(freeAddress(t))
+	k := &kafka{
+		t: t, data: t.TempDir(), settings: settings, env: append(env, "KAFKA_CONTROLLER="+controller),
+		address: freeAddress(t),
+	}
 	k.start()
 	t.Cleanup(func() {
 		if k.cmd != nil {
@@ -57,26 +61,6 @@ func startKafka(t *testing.T, env []string, settings ...string) *kafka {
 		}
 	})
 	return k
-}
-
-// freePair returns an address whose port and the next one are free.
-func freePair(t *testing.T) string {
-	t.Helper()
-	for range 100 {
-		first, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		port := first.Addr().(*net.TCPAddr).Port
-		second, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port+1))
-		first.Close()
-		if err == nil {
-			second.Close()
-			return "127.0.0.1:" + strconv.Itoa(port)
-		}
-	}
-	t.Fatal("no two ports beside each other are free")
-	return ""
 }
 
 func (k *kafka) start() {

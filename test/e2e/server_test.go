@@ -91,9 +91,13 @@ func (s *server) stop() { s.t.Helper(); s.Stop() }
 
 func (s *server) eventually(what string, holds func() bool) { s.t.Helper(); s.Eventually(what, holds) }
 
-// get returns the JSON that the status endpoint answers at path.
+// get returns the JSON that the status endpoint answers at path, as it is now.
 func (s *server) get(path string) (v map[string]any) {
 	s.t.Helper()
+	if path == "/status" {
+		s.Now(&v)
+		return v
+	}
 	s.Get(path, &v)
 	return v
 }

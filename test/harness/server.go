@@ -25,11 +25,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -39,8 +41,9 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/status"
 )
 
-// Patience bounds every wait; it is no measure of speed.
-const Patience = 2 * time.Minute
+// Patience bounds every wait; it is no measure of speed. A slow machine that does much else takes a minute or two to start
+// a JVM.
+const Patience = 5 * time.Minute
 
 // Build builds the program into dir with more flags for go build, and returns its path.
 func Build(dir string, flags ...string) (string, error) {
@@ -246,11 +249,36 @@ func (s *Server) Get(path string, v any) {
 	}
 }
 
-// Snapshot returns /status.
+// Now reads /status into v as it is now: a program that takes more than a second to look answers with what it saw before,
+// or with nothing. In vain v is that.
+func (s *Server) Now(v any) {
+	s.T.Helper()
+	for deadline := time.Now().Add(Patience); ; time.Sleep(20 * time.Millisecond) {
+		var body json.RawMessage
+		s.Get("/status", &body)
+		var of struct {
+			Time  time.Time `json:"time"`
+			Stale float64   `json:"stale_seconds"`
+		}
+		err := json.Unmarshal(body, &of)
+		if err == nil && (of.Stale > 0 || of.Time.IsZero()) && time.Now().Before(deadline) {
+			continue
+		}
+		if err == nil {
+			err = json.Unmarshal(body, v)
+		}
+		if err != nil {
+			s.T.Fatalf("/status: %v", err)
+		}
+		return
+	}
+}
+
+// Snapshot returns /status as it is now.
 func (s *Server) Snapshot() *status.Snapshot {
 	s.T.Helper()
 	snapshot := new(status.Snapshot)
-	s.Get("/status", snapshot)
+	s.Now(snapshot)
 	return snapshot
 }
 
@@ -315,17 +343,35 @@ func (s *Server) Eventually(what string, holds func() bool) {
 	}
 }
 
-// FreeAddress returns an address of 127.0.0.1 on which nobody listens, for a server that keeps it over restarts.
+// The ports of FreeAddress: below those that systems give to connections, and to who listens on port 0.
+const firstPort, ports = 20000, 6000
+
+// FreeAddress returns an address of 127.0.0.1 on which nobody listens, for a server that keeps it over restarts. Nobody
+// takes its place while it is away: no connection is given its port, and no other call returns it until the test ends.
 func FreeAddress(tb testing.TB) string {
 	tb.Helper()
-	l, err := new(net.ListenConfig).Listen(tb.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
+	var listen net.ListenConfig
+	for range 1000 {
+		port := firstPort + rand.IntN(ports)
+		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+		// Whoever calls this, in whatever process, holds a port of its own for each, of UDP and above these.
+		held, err := listen.ListenPacket(tb.Context(), "udp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port+ports)))
+		if err != nil {
+			continue
+		}
+		l, err := listen.Listen(tb.Context(), "tcp", address)
+		if err != nil {
+			_ = held.Close() // it holds nothing that counts
+			continue
+		}
+		tb.Cleanup(func() { _ = held.Close() }) // as above
+		if err := l.Close(); err != nil {
+			tb.Fatal(err)
+		}
+		return address
 	}
-	if err := l.Close(); err != nil {
-		tb.Fatal(err)
-	}
-	return l.Addr().String()
+	tb.Fatal("no port is free")
+	return ""
 }
 
 // Log keeps what the program writes to stderr and finds the addresses in it. Safe for concurrent use.

@@ -4,12 +4,13 @@
 #   start.sh PORT DATADIR [setting=value ...]
 #
 # The first start takes the jars from the Maven repository; later ones need neither mvn nor the network. Once the broker
-# takes requests it prints "kafka VERSION ready on 127.0.0.1:PORT". PORT is where clients connect, PORT+1 the controller's:
-# both must be free. It stops on SIGTERM or Ctrl-C. Needs a JDK 17, mvn and flock.
+# takes requests it prints "kafka VERSION ready on 127.0.0.1:PORT". PORT is where clients connect, and must be free as the
+# controller's must be. It stops on SIGTERM or Ctrl-C. Needs a JDK 17, mvn and flock.
 #
 #   KAFKA_HEAP        the largest heap, 384m by default
 #   KAFKA_BUILD_DIR   where the jars go, target/ beside this file by default
 #   KAFKA_BUILD_ONLY  if set: take the jars, and do not start
+#   KAFKA_CONTROLLER  the controller's port, PORT+1 by default; the same at each start with the same DATADIR
 #   KAFKA_USER        NAME:PASSWORD that may log in with SCRAM-SHA-256, made before the first start
 #   KAFKA_JAVA        more options of the JVM, such as the file of JAAS
 set -eu
@@ -23,6 +24,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 build=${KAFKA_BUILD_DIR:-$here/target}
 mkdir -p "$build"
 build=$(cd "$build" && pwd)
+controller=${KAFKA_CONTROLLER:-$((port + 1))}
 version=$(sed -n 's:.*<kafka.version>\(.*\)</.*:\1:p' "$here/pom.xml")
 
 (
@@ -39,9 +41,9 @@ version=$(sed -n 's:.*<kafka.version>\(.*\)</.*:\1:p' "$here/pom.xml")
     cat <<END
 process.roles=broker,controller
 node.id=1
-controller.quorum.voters=1@127.0.0.1:$((port + 1))
+controller.quorum.voters=1@127.0.0.1:$controller
 controller.listener.names=CONTROLLER
-listeners=CLIENTS://127.0.0.1:$port,CONTROLLER://127.0.0.1:$((port + 1))
+listeners=CLIENTS://127.0.0.1:$port,CONTROLLER://127.0.0.1:$controller
 advertised.listeners=CLIENTS://127.0.0.1:$port
 listener.security.protocol.map=CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT
 inter.broker.listener.name=CLIENTS
