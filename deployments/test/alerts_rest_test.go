@@ -30,7 +30,7 @@ outputs:
   lake: {type: firehose, region: us-east-1, delivery_stream: logs, endpoint: "http://127.0.0.1:9"}
 buffer: {path: queue, max_size: 64MiB, min_free_disk: 1MiB}
 `)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, "run", "-c", "c.yaml")
 	cmd.Dir = dir

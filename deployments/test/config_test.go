@@ -232,7 +232,7 @@ func TestRun(t *testing.T) {
 			_ = cmd.Wait()
 		}
 	}()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	await := func(what string, found func(line map[string]any) bool) map[string]any {
 		t.Helper()

@@ -109,7 +109,7 @@ func TestScreenshots(t *testing.T) {
 
 // TestCommand plays a day until it is told to end.
 func TestCommand(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	in, out := io.Pipe()
 	ended := make(chan error, 1)

@@ -2,35 +2,40 @@
 
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { browse, open } from "./open.mjs";
+import { browse, open, patience } from "./open.mjs";
 
 const [, , day, url] = process.argv;
 const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const browser = await browse();
 const say = (...words) => console.log(day + ":", ...words);
 
+// press works an element by the keyboard: a click goes to a place, from which an update may just have moved it.
+async function press(page, selector) {
+  await page.focus(selector);
+  await page.keyboard.press("Enter");
+}
+
 // tail has the live view show events of every kind, opened, and looks at it.
 async function tail(page, world, where) {
   const first = await page.$$eval("#tail select", (all) => all.map((el) => el.value));
   if (first[0] !== "arrival" || first[1] !== "") say(`${where}: at first the tail shows ${first}`);
   await page.select("#tail select[name=at]", await page.$eval("#tail optgroup option", (el) => el.value));
-  await page.focus("#tail button[type=submit]");
-  await page.keyboard.press("Enter");
-  await page.waitForFunction(() => document.querySelectorAll(".tailed > li").length >= 8, { timeout: 30000 });
-  await page.click("#tail button[aria-pressed]");
-  await page.waitForFunction(() => /Paused/.test(document.querySelector("#tail-body").textContent), { timeout: 30000 });
+  await press(page, "#tail button[type=submit]");
+  await page.waitForFunction(() => document.querySelectorAll(".tailed > li").length >= 8, patience);
+  await press(page, "#tail button[aria-pressed]");
+  await page.waitForFunction(() => /Paused/.test(document.querySelector("#tail-body").textContent), patience);
   await page.evaluate(() => {
     for (const el of [...document.querySelectorAll(".tailed details")].slice(0, 8)) el.open = true;
   });
-  await page.waitForFunction(() => document.querySelector(".tailed .diff") && /more were not shown/.test(document.querySelector("#tail-body").textContent), { timeout: 30000 });
+  await page.waitForFunction(() => document.querySelector(".tailed .diff") && /more were not shown/.test(document.querySelector("#tail-body").textContent), patience);
   const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
   if (over > 0) say(`${where}: with a tail it scrolls sideways by ${over} px`);
   const { violations } = await world.evaluate(() => globalThis.axe.run("#tail", { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }));
   for (const v of violations) say(`${where}: tail: ${v.id}: ${v.help}: ${v.nodes.slice(0, 3).map((n) => n.html.slice(0, 160)).join(" | ")}`);
   await page.$eval("#tail input[name=tag]", (el) => (el.value = "["));
-  await page.click("#tail button[type=submit]"); // stops
-  await page.click("#tail button[type=submit]");
-  await page.waitForFunction(() => /is not closed/.test(document.querySelector("#tail-body").textContent), { timeout: 30000 });
+  await press(page, "#tail button[type=submit]"); // stops
+  await press(page, "#tail button[type=submit]");
+  await page.waitForFunction(() => /is not closed/.test(document.querySelector("#tail-body").textContent), patience);
   if (!(await page.$eval("#tail button[type=submit]", (el) => el.textContent === "Start"))) say(`${where}: a refused tail seems to go on`);
 }
 
@@ -68,8 +73,7 @@ for (const scheme of ["light", "dark"]) {
 // The keyboard reaches the rows' details, and what a button will do is said before it is done.
 const { page } = await open(browser, url, 1000, 800, "light");
 if (await page.$("#outputs-table tr:not(.details) button:not(.quiet):not([hidden])")) {
-  await page.focus("#outputs-table tr:not(.details) button:not(.quiet):not([hidden])");
-  await page.keyboard.press("Enter");
+  await press(page, "#outputs-table tr:not(.details) button:not(.quiet):not([hidden])");
   const asked = await page.evaluate(() => document.querySelector("dialog").open && document.querySelector("#ask-body").textContent.length > 40);
   if (!asked) say("a button does not say what it will do");
   await page.keyboard.press("Escape");

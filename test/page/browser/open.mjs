@@ -5,8 +5,11 @@ import puppeteer from "puppeteer-core";
 
 const executable = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((path) => path && existsSync(path));
 
+// Bounds every wait; it is no measure of speed.
+export const patience = { timeout: 180000 };
+
 export async function browse() {
-  return puppeteer.launch({ executablePath: executable, headless: true, args: ["--no-sandbox", "--disable-gpu"] });
+  return puppeteer.launch({ ...patience, protocolTimeout: patience.timeout, executablePath: executable, headless: true, args: ["--no-sandbox", "--disable-gpu"] });
 }
 
 // open returns a page that shows everything, and what has gone wrong in it.
@@ -21,8 +24,8 @@ export async function open(browser, url, width, height, scheme) {
   });
   await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }, { name: "prefers-reduced-motion", value: "reduce" }]);
   await page.setViewport({ width, height });
-  await page.goto(url, { waitUntil: "domcontentloaded" });
-  await page.waitForSelector("#outputs-table tr.details", { timeout: 60000 });
-  await page.waitForFunction(() => document.querySelector("#flow svg"), { timeout: 60000 });
+  await page.goto(url, { ...patience, waitUntil: "domcontentloaded" });
+  await page.waitForSelector("#outputs-table tr.details", patience);
+  await page.waitForFunction(() => document.querySelector("#flow svg"), patience);
   return { page, faults };
 }
