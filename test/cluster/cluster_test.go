@@ -95,7 +95,7 @@ func TestQuorumLost(t *testing.T) {
 	r.nodes.Nodes[0].Kill()
 	r.nodes.Nodes[1].Kill()
 	// What the servers had answered by then is still on its way.
-	r.silence(2 * time.Second)
+	r.silence(100)
 	acked := r.acked()
 	r.rest(min(length(t, 5*time.Second), time.Minute))
 	if n := r.acked(); n != acked {
