@@ -89,9 +89,9 @@ func backlog(t *testing.T) (dir, obstacle string, agent *harness.Agent) {
 func TestDrain(t *testing.T) {
 	dir, obstacle, agent := backlog(t)
 
-	d := drain(t, dir, defaultConfig, "--timeout", "500ms")
+	d := drain(t, dir, defaultConfig, "--timeout", "10s")
 	d.says(t, 1, "delivered 0 of the 400 events", "400 events are left in")
-	d.says(t, 1, "dead letters with 20 events stay there", "after 500ms (--timeout)")
+	d.says(t, 1, "dead letters with 20 events stay there", "after 10s (--timeout)")
 	d.says(t, 1, "", "output archive: 200 events in 10 chunks (200 of cluster default): ")
 	d.says(t, 1, "", "it is a device, a pipe or a directory, not a file")
 	d.says(t, 1, "",

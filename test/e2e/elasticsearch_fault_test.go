@@ -140,7 +140,15 @@ func TestElasticsearchLimits(t *testing.T) {
 			front := httptest.NewServer(proxy)
 			defer front.Close()
 			s := start(t, t.TempDir(), elasticConfig("127.0.0.1:0", front.URL, "limits"))
-			sendMade(t, s.Forward, tc.events)
+			// Requests are as large as they may be where all waits before the first.
+			for _, path := range []string{"pause", "resume"} {
+				if _, err := s.Request(t.Context(), http.MethodPost, "/outputs/es/"+path); err != nil {
+					t.Fatal(err)
+				}
+				if path == "pause" {
+					sendMade(t, s.Forward, tc.events)
+				}
+			}
 			s.drained()
 			es.wantOnce("limits", "seq", tc.events)
 			counts := proxy.Counts()

@@ -65,7 +65,7 @@ func TestHandover(t *testing.T) {
 	plan := drain(t, from.Dir, config, append(args, "--dry-run")...)
 	plan.says(t, 0, strconv.Itoa(agent.Limit), "")
 	drain(t, from.Dir, config, "--to", address, "--shared-key", "guess").says(t, 1, "", "shared_key of the handover")
-	drain(t, from.Dir, config, "--to", to.Address(), "--shared-key", "x", "--timeout", "2s").says(t, 1, "", "HELO")
+	drain(t, from.Dir, config, "--to", to.Address(), "--shared-key", "x", "--timeout", "10s").says(t, 1, "", "HELO")
 
 	adopted := func() (n uint64) {
 		for _, o := range to.Snapshot().Outputs {
@@ -80,13 +80,24 @@ func TestHandover(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		before := adopted()
-		to.eventually("something is handed over", func() bool { return adopted() > before })
+		before, ended := adopted(), make(chan struct{})
+		go func() {
+			_ = cmd.Wait() // killed
+			close(ended)
+		}()
+		to.eventually("something is handed over, or all of it", func() bool {
+			select {
+			case <-ended:
+				return true
+			default:
+				return adopted() > before
+			}
+		})
 		if round%2 == 1 {
 			to.kill()
 		}
 		_ = cmd.Process.Kill() // it may have ended
-		_ = cmd.Wait()         // killed
+		<-ended
 		if round%2 == 1 {
 			to = start(t, dir, strings.Replace(taker, "HANDOVER", address, 1))
 		}

@@ -131,11 +131,16 @@ func TestJetStreamTakeover(t *testing.T) {
 	first := &harness.Agent{Name: "first", Tag: "a1", Address: one.Address, Limit: 2000}
 	first.Run(t.Context())
 	one.stop()
+	two.Dir = out
+	two.await("archive-a1", first.Limit)
 	two.Drained()
+	// A file output without its directory may write twice what was in hand at a kill, so that all waits.
+	two.says("output", "pause", "archive")
 	second := &harness.Agent{Name: "second", Tag: "a2", Address: two.Address, Limit: 2000}
 	second.Run(t.Context())
 	three := start(t, t.TempDir(), config)
 	two.kill()
+	three.says("output", "resume", "archive")
 	// What the killed one has stored last is in no figure yet.
 	three.Dir = out
 	three.await("archive-a2", second.Limit)

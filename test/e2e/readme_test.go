@@ -24,7 +24,9 @@ func TestReadmeEvent(t *testing.T) {
 	start(t, sh.Dir, fmt.Sprintf("listeners: [{address: %q}]\n", address)+fmt.Sprintf(besides, "127.0.0.1:0")+`# %[1]s
 outputs: {archive: {type: file, path: "data/archive/{cluster}/%%Y-%%m-%%d.ndjson"}}
 `)
-	sh.replace = append(sh.replace, "aggregator send", "aggregator send --address "+address)
+	// How long it takes is no matter of this test.
+	sh.replace = append(sh.replace, "aggregator send", "aggregator send --address "+address,
+		"sleep 2", "until grep -qs hello data/archive/default/*.ndjson; do sleep 0.1; done")
 	out := sh.run("../README.md", "an event")
 	wantOutput(t, "the file", out, `{"message":"hello","@timestamp":"`, `","tag":"test.hello","cluster":"default"}`)
 }
@@ -79,7 +81,10 @@ func TestReadmeTwoClusters(t *testing.T) {
 	start(t, sh.Dir, text+fmt.Sprintf(besides, status)+"# %[1]s\n")
 	sh.write("two.yaml", strings.ReplaceAll(text, "%%", "%")+fmt.Sprintf(besides, status))
 	sh.replace = append(sh.replace, "aggregator send", "aggregator send --address "+address,
-		"http://127.0.0.1:9200", es.URL)
+		"http://127.0.0.1:9200", es.URL, "sleep 3", `all() { curl -s "`+es.URL+`/_cat/indices/logs-*"; }
+until all | grep logs-seoul && all | grep logs-tokyo && aggregator status -c two.yaml | grep "All is well"; do
+  sleep 0.1
+done >/dev/null`)
 	wantOutput(t, "the indices", sh.run("../README.md", "two clusters"), "es: ok: ", "logs-seoul-2", "logs-tokyo-2",
 		"All is well")
 }

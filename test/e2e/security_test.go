@@ -379,12 +379,14 @@ func startAt(t *testing.T, dir, config string, chosen bool) *server {
 	config = strings.Replace(config, `"127.0.0.1:0"`, `"`+status+`"`, 1)
 	s := harness.Launch(t, harness.Options{Binary: path, Dir: dir, Config: fmt.Sprintf(config, dir)})
 	s.Forward, s.Status = forward, status
-	s.Eventually("the status endpoint", func() bool {
-		conn, err := net.DialTimeout("tcp", status, time.Second)
-		if err == nil {
-			conn.Close()
-		}
-		return err == nil
-	})
+	for _, address := range []string{forward, status} {
+		s.Eventually("somebody at "+address, func() bool {
+			conn, err := net.DialTimeout("tcp", address, time.Second)
+			if err == nil {
+				conn.Close()
+			}
+			return err == nil
+		})
+	}
 	return &server{Server: s, t: t, Dir: dir, config: s.Config}
 }
