@@ -35,7 +35,7 @@ outputs:
     topic: "` + topic + `"
     batch: {max_wait: 50ms}
     retry: {initial: 50ms, max: 1s}
-    timeout: 10s
+    timeout: 1m
 ` + settings + `routes:
   - {match: "**", outputs: [bus]}
 status: {address: "127.0.0.1:0"}

@@ -42,10 +42,10 @@ func TestSendsCheck(t *testing.T) {
 		},
 		{"splunk_hec", "no acknowledgement", plain["splunk_hec"], "ack: true, token: " + sendsToken, "ack is true"},
 		{"otlp", "right", plain["otlp"], "bearer_token: " + sendsToken, "ok: "},
-		{"otlp", "a wrong port", "http://127.0.0.1:1", "timeout: 5s", "was refused: nothing listens there"},
+		{"otlp", "a wrong port", "http://127.0.0.1:1", "timeout: 1m", "was refused: nothing listens there"},
 		{"otlp", "a wrong token", plain["otlp"], "bearer_token: another", "check the login, or token"},
-		{"otlp", "plain on TLS", "http" + secure["otlp"][5:], "timeout: 5s", "https"},
-		{"otlp", "TLS on plain", "https" + plain["otlp"][4:], "timeout: 5s", "TLS"},
+		{"otlp", "plain on TLS", "http" + secure["otlp"][5:], "timeout: 1m", "https"},
+		{"otlp", "TLS on plain", "https" + plain["otlp"][4:], "timeout: 1m", "TLS"},
 		{"otlp", "another path", plain["otlp"] + "/v2", "bearer_token: " + sendsToken, "is it the URL"},
 	} {
 		t.Run(tc.kind+"/"+tc.name, func(t *testing.T) {
@@ -92,7 +92,7 @@ func TestPartialSuccessLetter(t *testing.T) {
 		body, _ := otlptest.Body(l).(map[string]any)
 		return body["poison"] != nil
 	}, nil)
-	s := start(t, t.TempDir(), fmt.Sprintf(sendsConfig, "{type: otlp, url: "+serve(t, receiver, false)))
+	s := start(t, t.TempDir(), patient(fmt.Sprintf(sendsConfig, "{type: otlp, url: "+serve(t, receiver, false))))
 	agent := &harness.Agent{
 		Name: "a", Tag: "a", Events: 40, Poison: 8, Limit: 40, Address: func() string { return s.Forward },
 	}

@@ -132,7 +132,7 @@ func (v *victoriaLogs) want(s *server, query string, n, doubled int) {
 func (v *victoriaLogs) lines() string {
 	return `{type: http, url: "http://` + v.address +
 		`/insert/jsonline?_stream_fields=cluster,tag&_time_field=@timestamp&_msg_field=log", ` +
-		`batch: {max_wait: 50ms, max_events: 500}, retry: {initial: 50ms, max: 1s}, timeout: 10s}`
+		`batch: {max_wait: 50ms, max_events: 500}, retry: {initial: 50ms, max: 1s}, timeout: 1m}`
 }
 
 // bulk is the output of type elasticsearch to the input for Elasticsearch's clients.

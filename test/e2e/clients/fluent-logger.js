@@ -5,7 +5,7 @@ const [port, tag, count, eventMode, ack] = process.argv.slice(2);
 const sender = createFluentSender(tag, {
   host: "127.0.0.1",
   port: Number(port),
-  timeout: 10,
+  timeout: 60,
   eventMode,
   requireAckResponse: ack === "true",
   enableReconnect: false,

@@ -4,8 +4,8 @@ const { FluentClient } = require("@fluent-org/logger");
 const [port, tag, count, eventMode, ack] = process.argv.slice(2);
 const client = new FluentClient(tag, {
   eventMode,
-  socket: { host: "127.0.0.1", port: Number(port), timeout: 10000, disableReconnect: true },
-  ...(ack === "true" ? { ack: {} } : {}),
+  socket: { host: "127.0.0.1", port: Number(port), timeout: 60000, disableReconnect: true },
+  ...(ack === "true" ? { ack: { ackTimeout: 60000 } } : {}),
 });
 
 (async () => {
