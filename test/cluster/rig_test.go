@@ -265,8 +265,8 @@ func (r *rig) progress(n int64) {
 	}
 }
 
-// silence waits until nothing was acknowledged in so many looks, 50 ms from one to the next: a machine that stalls, this
-// test with it, is not silent.
+// silence waits until nothing was acknowledged in so many looks, 50 ms from one to the next: a machine that stalls,
+// this test with it, is not silent.
 func (r *rig) silence(looks int) {
 	r.t.Helper()
 	last, same := r.chunks.Load(), 0

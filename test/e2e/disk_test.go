@@ -197,7 +197,7 @@ func TestDiskTrouble(t *testing.T) {
 			dir := t.TempDir()
 			data := mounted(t, dir, tc.mount...)
 			unblock := blocked(t, dir)
-			if tc.name == "no inodes" { // however many the queue takes before the rest is taken, these can be given back
+			if tc.name == "no inodes" { // these can be given back, however many the queue takes before
 				for i := range 4 {
 					if err := os.WriteFile(filepath.Join(data, fmt.Sprint("kept", i)), nil, 0o600); err != nil {
 						t.Fatal(err)

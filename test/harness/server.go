@@ -41,8 +41,8 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/status"
 )
 
-// Patience bounds every wait; it is no measure of speed. A slow machine that does much else takes a minute or two to start
-// a JVM.
+// Patience bounds every wait; it is no measure of speed. A slow machine that does much else takes a minute or two to
+// start a JVM.
 const Patience = 5 * time.Minute
 
 // Build builds the program into dir with more flags for go build, and returns its path.
@@ -249,8 +249,8 @@ func (s *Server) Get(path string, v any) {
 	}
 }
 
-// Now reads /status into v as it is now: a program that takes more than a second to look answers with what it saw before,
-// or with nothing. In vain v is that.
+// Now reads /status into v as it is now: a program that takes more than a second to look answers with what it saw
+// before, or with nothing. In vain v is that.
 func (s *Server) Now(v any) {
 	s.T.Helper()
 	for deadline := time.Now().Add(Patience); ; time.Sleep(20 * time.Millisecond) {
