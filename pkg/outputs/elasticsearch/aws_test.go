@@ -112,6 +112,7 @@ func newSigned(t *testing.T, d *domain, change func(*Config)) *Output {
 	if err != nil {
 		t.Fatal(err)
 	}
+	o.client.longestProbe = calm
 	t.Cleanup(func() { _ = o.Close() })
 	return o
 }

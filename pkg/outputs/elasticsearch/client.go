@@ -59,6 +59,8 @@ type client struct {
 	signer *awsclient.Signer
 	// prepared is prepare's own.
 	prepared bool
+	// longestProbe is how long a probe may take.
+	longestProbe time.Duration
 
 	// probes are those of hosts that no request waits for.
 	probes sync.WaitGroup
@@ -82,7 +84,7 @@ type client struct {
 func newClient(cfg Config, o Options) (*client, error) {
 	c := &client{
 		cfg: cfg, log: o.Log, now: o.Now, authorization: authorization(&cfg), secrets: secrets(&cfg),
-		warnings: logevery.Limit{Every: quiet},
+		warnings: logevery.Limit{Every: quiet}, longestProbe: min(probeTimeout, cfg.Settings().Timeout/2),
 	}
 	var err error
 	if c.http, err = newTransport(&cfg, o.TLS); err != nil {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -67,6 +66,7 @@ func newTestClient(tb testing.TB, cfg Config, o Options) *client {
 	if err != nil {
 		tb.Fatal(err)
 	}
+	c.longestProbe = calm
 	tb.Cleanup(c.close)
 	return c
 }
@@ -135,8 +135,6 @@ func TestHostsTakeTurns(t *testing.T) {
 	}
 }
 
-// Where all hosts rest, one is probed at once for each request, and the request itself does not go
-// anywhere until one answers.
 // A host's wish to wait is that host's: others are sent to meanwhile, and where there is none it is the caller's to
 // keep.
 func TestRetryAfterIsTheHosts(t *testing.T) {
@@ -246,6 +244,8 @@ func TestHungHostIsGivenUp(t *testing.T) {
 	})
 }
 
+// Where all hosts rest, one is probed at once for each request, and the request itself does not go
+// anywhere until one answers.
 func TestAllHostsRest(t *testing.T) {
 	handler := elastictest.New(elastictest.Options{}).Handler()
 	a, b := newNode(t, handler), newNode(t, handler)
@@ -275,35 +275,33 @@ func TestAllHostsRest(t *testing.T) {
 
 // Hosts that take connections and never answer keep no request from the one that does.
 func TestMuteHosts(t *testing.T) {
-	mute := func() string {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) {
+		hosts, dial := pipes(t, map[string]http.Handler{
+			"a": nil, "b": nil, "good": elastictest.New(elastictest.Options{}).Handler(),
+		})
+		cfg := Config{Hosts: hosts, Template: Template{Manage: true}}
+		cfg.Timeout = time.Second
+		clk := &clock{}
+		cl := newTestClient(t, cfg, Options{Now: clk.now})
+		cl.longestProbe = cfg.Timeout / 2
+		cl.http.Proxy, cl.http.DialContext = nil, dial
+		prepare := func() error {
+			ctx, cancel := context.WithTimeout(t.Context(), cfg.Timeout)
+			defer cancel()
+			return cl.prepare(ctx)
 		}
-		t.Cleanup(func() { _ = l.Close() })
-		return "http://" + l.Addr().String()
-	}
-	clk := &clock{}
-	good := newNode(t, elastictest.New(elastictest.Options{}).Handler())
-	cfg := Config{Hosts: []string{mute(), mute(), good.url}, Template: Template{Manage: true}}
-	cfg.Timeout = time.Second
-	cl := newTestClient(t, cfg, Options{Now: clk.now})
-	prepare := func() error {
-		ctx, cancel := context.WithTimeout(t.Context(), cfg.Timeout)
-		defer cancel()
-		return cl.prepare(ctx)
-	}
-	for tries := 1; prepare() != nil; tries++ {
-		if clk.add(time.Minute); tries > 3 {
-			t.Fatal("it does not get ready")
+		for tries := 1; prepare() != nil; tries++ {
+			if clk.add(time.Minute); tries > 3 {
+				t.Fatal("it does not get ready")
+			}
 		}
-	}
-	for range 3 {
-		clk.add(2 * time.Minute) // both mute ones are due
-		if _, err := ping(t, cl); err != nil {
-			t.Error(err)
+		for range 3 {
+			clk.add(2 * time.Minute) // both mute ones are due
+			if _, err := ping(t, cl); err != nil {
+				t.Error(err)
+			}
 		}
-	}
+	})
 }
 
 // Requests wait for a probe that is under way, and none of them is sent twice.

@@ -56,6 +56,7 @@ func TestGzipThatIsNotRead(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer o.Close()
+			o.client.longestProbe = calm
 			_, err = o.Connect(t.Context(), nil)
 			if (err != nil) != tc.unread || err != nil &&
 				(!strings.Contains(err.Error(), server.URL) || !strings.Contains(err.Error(), "compression: none")) {

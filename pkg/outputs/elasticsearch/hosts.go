@@ -208,7 +208,7 @@ func (c *client) watch(ctx context.Context, h *host) (watched context.Context, s
 	timer := time.AfterFunc(watchEvery, func() {
 		defer close(ended)
 		for watched.Err() == nil {
-			asking, done := context.WithTimeout(watched, c.probeTimeout())
+			asking, done := context.WithTimeout(watched, c.longestProbe)
 			_, err := c.identify(asking, h)
 			done()
 			if err != nil && watched.Err() == nil {
@@ -241,11 +241,9 @@ func (c *client) probeOthers(now time.Time) {
 	}
 }
 
-func (c *client) probeTimeout() time.Duration { return min(probeTimeout, c.cfg.Settings().Timeout/2) }
-
 // probe asks h, which pick has handed out for that, what it is.
 func (c *client) probe(ctx context.Context, h *host) error {
-	probing, cancel := context.WithTimeout(ctx, c.probeTimeout())
+	probing, cancel := context.WithTimeout(ctx, c.longestProbe)
 	defer cancel()
 	id, err := c.identify(probing, h)
 	if err != nil && !errors.Is(ctx.Err(), context.Canceled) {

@@ -171,3 +171,29 @@ func TestHungRequestIsSentByTarget(t *testing.T) {
 		}
 	})
 }
+
+// What no reply came to in time is sent again, and is there once.
+func TestNoReplyInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := elastictest.New(elastictest.Options{})
+		o := newPipedOutput(t, time.Minute, map[string]http.Handler{"es": s.Handler()})
+		s.SetFaults(elastictest.Faults{Latency: time.Hour})
+		b := outputtest.Batch(outputtest.Chunk(1, "a", "t", 5, 0, 100), outputtest.Chunk(2, "b", "t", 5, 5, 100))
+		began := time.Now()
+		err := o.Send(t.Context(), b)
+		if got := reasons(t, err); got["network"] != 10 || len(got) != 1 || time.Since(began) != time.Minute ||
+			!strings.Contains(err.Error(), "no whole reply within the timeout of 1m0s") {
+			t.Errorf("after %s: %v: %v", time.Since(began), got, err)
+		}
+		if n := o.Report().PossibleDuplicates; n != 0 {
+			t.Errorf("%d possible duplicates of events with ids", n)
+		}
+		s.SetFaults(elastictest.Faults{})
+		if err := o.Send(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+		if got := numbers(t, s); !slices.Equal(got, []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}) {
+			t.Errorf("the server has %v", got)
+		}
+	})
+}
