@@ -47,18 +47,20 @@ type Options struct {
 type Output struct {
 	cfg Config
 	// target is the bucket's name for others.
-	target    string
-	state     string
-	timeout   time.Duration
-	path      *event.Template
-	ext, mime string
-	aws       *awsclient.Client
-	client    *s3.Client
-	checksums aws.RequestChecksumCalculation
-	log       zerolog.Logger
-	fields    map[string]map[string]string
-	doubts    doubts
-	numbers   numbers
+	target  string
+	state   string
+	timeout time.Duration
+	// abortTimeout is for taking back the parts of an upload.
+	abortTimeout time.Duration
+	path         *event.Template
+	ext, mime    string
+	aws          *awsclient.Client
+	client       *s3.Client
+	checksums    aws.RequestChecksumCalculation
+	log          zerolog.Logger
+	fields       map[string]map[string]string
+	doubts       doubts
+	numbers      numbers
 
 	mu   sync.Mutex
 	idle []*objectBuilder
@@ -95,7 +97,7 @@ func New(cfg Config, opts Options) (*Output, error) {
 	}
 	o := &Output{
 		cfg: cfg, target: "s3://" + cfg.Bucket, state: opts.StateFile, timeout: cfg.Settings().Timeout, path: path,
-		aws:       client,
+		aws: client, abortTimeout: abortTimeout,
 		log:       opts.Log,
 		checksums: client.AWS.RequestChecksumCalculation,
 		client: s3.NewFromConfig(client.AWS, func(s *s3.Options) {

@@ -31,7 +31,7 @@ const (
 // failed upload in parts is aborted, so that its parts are not billed. unknown: the object may be
 // complete all the same.
 func (o *Output) upload(ctx context.Context, obj *object, b *body) (unknown bool, err error) {
-	calls := &calls{Client: o.client, timeout: o.timeout, log: o.log}
+	calls := &calls{Client: o.client, timeout: o.timeout, abort: o.abortTimeout, log: o.log}
 	tm := transfermanager.New(calls, func(t *transfermanager.Options) {
 		t.PartSizeBytes = int64(o.cfg.PartSize)
 		t.MultipartUploadThreshold = t.PartSizeBytes
@@ -67,7 +67,9 @@ func (o *Output) upload(ctx context.Context, obj *object, b *body) (unknown bool
 type calls struct {
 	*s3.Client
 	timeout time.Duration
-	log     zerolog.Logger
+	// abort is the time-out of taking parts back.
+	abort time.Duration
+	log   zerolog.Logger
 
 	// Set by the calls that make an object, of which there is one.
 	// incomplete is why the parts were not put together.
@@ -143,7 +145,7 @@ func (c *calls) CompleteMultipartUpload(
 func (c *calls) AbortMultipartUpload(
 	ctx context.Context, in *s3.AbortMultipartUploadInput, opts ...func(*s3.Options),
 ) (*s3.AbortMultipartUploadOutput, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.abort)
 	defer cancel()
 	_, err := c.Client.AbortMultipartUpload(ctx, in, opts...)
 	if err != nil && code(err) != "NoSuchUpload" {
