@@ -52,7 +52,7 @@ func (o *Output) reach(ctx context.Context, cfg client.Config) string {
 	}
 	conn, err := client.Dial(ctx, cfg)
 	if err == nil {
-		leaving, cancel := context.WithTimeout(ctx, lastWord)
+		leaving, cancel := context.WithTimeout(ctx, o.lastWord)
 		err = conn.Finish(leaving)
 		if refused := errors.Is(err, client.ErrLogin) || reasonOf(err) == outputs.ReasonAuth; !refused {
 			// It has let the client in.

@@ -66,7 +66,9 @@ type Options struct {
 type Output struct {
 	cfg Config
 	// timeout is for one Send.
-	timeout  time.Duration
+	timeout time.Duration
+	// lastWord is how long Connect waits for what a server says to a client that leaves.
+	lastWord time.Duration
 	compress string
 	// target is the servers' names: which of them has an event is not the event's to say.
 	target  string
@@ -88,7 +90,8 @@ func New(cfg Config, opts Options) (*Output, error) {
 		return nil, errors.New("tls: set it in the settings and in the options, or in neither")
 	}
 	o := &Output{
-		cfg: cfg, timeout: cfg.Settings().Timeout, compress: cfg.Compression, tag: tag, tls: opts.TLS,
+		cfg: cfg, timeout: cfg.Settings().Timeout, lastWord: lastWord, compress: cfg.Compression, tag: tag,
+		tls:      opts.TLS,
 		messages: sync.Pool{New: func() any { return new(message) }},
 		servers: &servers{
 			log: opts.Log, idleTimeout: cfg.IdleTimeout, maxAge: cfg.MaxConnectionAge,

@@ -37,16 +37,18 @@ func wantTaken(t *testing.T, when string, got map[string]int, want string) {
 }
 
 func TestWeights(t *testing.T) {
-	n := newNetwork(t)
-	cfg := settings("a", "b", "c", "d")
-	cfg.Servers[1].Weight, cfg.Servers[2].Weight, cfg.Servers[3].Standby = 2, 3, true
-	o := n.output(cfg)
-	for range 3 {
-		wantTaken(t, "by weight", messages(t, n, o, 60), "map[a:10 b:20 c:30]")
-	}
-	if n.dials["a"] != 1 || n.dials["b"] != 1 || n.dials["c"] != 1 || n.dials["d"] != 0 {
-		t.Errorf("connections %v, want one for each server in use", n.dials)
-	}
+	synctest.Test(t, func(t *testing.T) { // or a server that is slow is passed over
+		n := newNetwork(t)
+		cfg := settings("a", "b", "c", "d")
+		cfg.Servers[1].Weight, cfg.Servers[2].Weight, cfg.Servers[3].Standby = 2, 3, true
+		o := n.output(cfg)
+		for range 3 {
+			wantTaken(t, "by weight", messages(t, n, o, 60), "map[a:10 b:20 c:30]")
+		}
+		if n.dials["a"] != 1 || n.dials["b"] != 1 || n.dials["c"] != 1 || n.dials["d"] != 0 {
+			t.Errorf("connections %v, want one for each server in use", n.dials)
+		}
+	})
 }
 
 func TestFailover(t *testing.T) {

@@ -44,7 +44,7 @@ func (n *network) listen(t *testing.T, secure *tls.Config) (address string) {
 func TestWithoutAck(t *testing.T) {
 	n := newNetwork(t)
 	cfg := settings(n.listen(t, nil))
-	cfg.Ack = false
+	cfg.Ack, cfg.ConnectTimeout = false, time.Minute
 	o, err := New(cfg, Options{Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
