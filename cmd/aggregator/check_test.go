@@ -78,14 +78,9 @@ func TestCheckConnect(t *testing.T) {
 	ca := tlstest.NewCA(t, "our authority")
 	right, wrong := ca.Issue(t, tlstest.Spec{}).Certificate(t),
 		ca.Issue(t, tlstest.Spec{DNS: []string{"es.example"}}).Certificate(t)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	closed := l.Addr().String()
-	l.Close()
+	const closed = "127.0.0.1:1" // where no process listens, unlike at a port that was closed
 	elastic := func(url, more string) string {
-		return `{type: elasticsearch, hosts: ["` + url + `"], index: "logs-{cluster}", timeout: 10s` + more + `}`
+		return `{type: elasticsearch, hosts: ["` + url + `"], index: "logs-{cluster}", timeout: 30s` + more + `}`
 	}
 	trust := `, tls: {ca_file: "` + ca.File(t) + `"}`
 	up := serveForward(t)

@@ -1,10 +1,14 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/seed-afc6a195/aggregator/pkg/status/client"
 )
 
 // giverText is a server whose output can't write, so that what comes stays in its queue.
@@ -123,7 +127,7 @@ func TestHandOverIsRefused(t *testing.T) {
 			"no handover there", none.address,
 			[]string{"--timeout", "1s"},
 			exitFailed, "",
-			[]string{"3 events that outputs want", "connecting to " + none.address, "waiting for HELO"},
+			[]string{context.DeadlineExceeded.Error()},
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -139,4 +143,39 @@ func TestHandOverIsRefused(t *testing.T) {
 			}
 		})
 	}
+	t.Run("no handover there, said", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		silent := startServer(t, t.TempDir(), serverText)
+		var out bytes.Buffer
+		errOut, code := new(lockedLog), make(chan int, 1)
+		go func() {
+			code <- run(ctx, []string{"drain", "-c", config, "--to", silent.address}, strings.NewReader(""), &out, errOut)
+		}()
+		silent.until("a connection", func() bool { return silent.connections() == 1 })
+		silent.end() // who waits for a HELO on it is told
+		silent.until("a word of it", func() bool { return strings.Contains(errOut.String(), "trying again: ") })
+		cancel()
+		got := <-code
+		for _, want := range []string{
+			"3 events that outputs want", "connecting to " + silent.address, "waiting for HELO",
+		} {
+			if got != exitFailed || !strings.Contains(errOut.String(), want) {
+				t.Errorf("%d: it says %s, want %q", got, errOut, want)
+			}
+		}
+	})
+}
+
+// connections returns how many the server's listener has open.
+func (s *runningServer) connections() (n int) {
+	s.t.Helper()
+	var state struct{ Listeners []struct{ Connections int } }
+	if err := (&client.Client{Address: s.status}).Get(s.t.Context(), "status", nil, &state); err != nil {
+		s.t.Fatal(err)
+	}
+	for _, l := range state.Listeners {
+		n += l.Connections
+	}
+	return n
 }

@@ -43,7 +43,8 @@ type runningServer struct {
 	log    lockedLog
 	stop   context.CancelFunc
 	exit   chan int
-	config string // file
+	ended  chan struct{} // closed after exit has the code
+	config string        // file
 
 	address, status string
 }
@@ -64,14 +65,20 @@ log: {level: info, format: json}
 // startServer runs a server whose configuration is text, and waits until it listens.
 func startServer(t *testing.T, dir, text string) *runningServer {
 	t.Helper()
-	s := &runningServer{t: t, exit: make(chan int, 1), config: filepath.Join(dir, "aggregator.yaml")}
+	s := &runningServer{
+		t: t, exit: make(chan int, 1), ended: make(chan struct{}), config: filepath.Join(dir, "aggregator.yaml"),
+	}
 	if err := os.WriteFile(s.config, fmt.Appendf(nil, text, dir), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	var ctx context.Context
 	ctx, s.stop = context.WithCancel(context.Background())
-	t.Cleanup(s.stop)
-	go func() { s.exit <- run(ctx, []string{"run", "-c", s.config}, strings.NewReader(""), &s.log, &s.log) }()
+	go func() {
+		defer close(s.ended)
+		s.exit <- run(ctx, []string{"run", "-c", s.config}, strings.NewReader(""), &s.log, &s.log)
+	}()
+	// It writes to its directory, which is removed after, until it has ended.
+	t.Cleanup(func() { s.stop(); <-s.ended })
 	s.until("a listener", func() bool {
 		for line := range strings.Lines(s.log.String()) {
 			var l struct{ Message, Listener, Address, Status string }
