@@ -142,7 +142,7 @@ func TestHandshakeWithClient(t *testing.T) {
 	s, err := forward.Listen(t.Context(), forward.Options{
 		Config: forward.Config{
 			Name: "test", Address: "127.0.0.1:0", MaxConnections: 10, IdleTimeout: time.Minute,
-			HandshakeTimeout: 10 * time.Second, MaxMessageSize: 1 << 20, MaxDecompressedSize: 1 << 20,
+			HandshakeTimeout: patience, MaxMessageSize: 1 << 20, MaxDecompressedSize: 1 << 20,
 		},
 		Clusters: tenants(t), Hostname: "srv", Sink: sink, Budget: ingest.NewBudget(64 << 20),
 	})

@@ -123,8 +123,16 @@ func TestClosedWhileFull(t *testing.T) {
 // gets its ack.
 func TestClosedWhileSlowed(t *testing.T) {
 	t.Parallel() // it takes as long as clients have
+	// Until then nothing is read, however long the clients take.
+	closed := make(chan struct{})
 	l := listen(t, "127.0.0.1:0", func(o *forward.Options) {
-		o.Clusters = &clusters{charge: func(int64) time.Duration { return 5 * time.Second }}
+		o.Clusters = &clusters{charge: func(int64) time.Duration {
+			select {
+			case <-closed:
+			case <-t.Context().Done():
+			}
+			return 5 * time.Second
+		}}
 	})
 	second := func(again []byte) net.Conn {
 		nc := l.dial(t)
@@ -139,6 +147,7 @@ func TestClosedWhileSlowed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	close(closed)
 	ft.ExpectAcks("waits")(t, waits)
 	if err := waits.Close(); err != nil {
 		t.Fatal(err)

@@ -274,8 +274,14 @@ func TestDial(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.Close()
-	if _, err := Dial(t.Context(), Config{Address: l.Addr().String()}); err == nil ||
+	defer l.Close()
+	// Its own end of a connection is an address where nobody listens, nor anybody else can meanwhile.
+	taken, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	if _, err := Dial(t.Context(), Config{Address: taken.LocalAddr().String()}); err == nil ||
 		!strings.Contains(err.Error(), "refused") {
 		t.Errorf("nobody listens: error %v", err)
 	}
