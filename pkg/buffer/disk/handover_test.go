@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
@@ -250,9 +251,10 @@ func TestAdoptedOnce(t *testing.T) {
 
 // TestAdoptIsRefused: without room, or while the disk fails, nothing is taken, and the same chunk is taken later.
 func TestAdoptIsRefused(t *testing.T) {
-	fail, cfg := "", testConfig(t.TempDir())
+	cfg := testConfig(t.TempDir())
+	var fail atomic.Bool // what is finished is saved beside the test
 	s := mustOpen(t, cfg, buffer.Options{Fault: func(op string) error {
-		if op == fail {
+		if op == "commit" && fail.Load() {
 			return errors.New("made to fail")
 		}
 		return nil
@@ -279,7 +281,7 @@ func TestAdoptIsRefused(t *testing.T) {
 	if err := s.Adopt(ended, [16]byte{1}, []buffer.Handed{h}); !errors.Is(err, context.Canceled) {
 		t.Errorf("ended: %v", err)
 	}
-	fail = "commit"
+	fail.Store(true)
 	if err := s.Adopt(t.Context(), [16]byte{1}, []buffer.Handed{h}); err == nil {
 		t.Error("a failed write passes for one")
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -67,12 +68,15 @@ func (m *model) step() {
 		m.reopen()
 	default:
 		checkUse(m.t, m.s)
+		sealed(m.s)
 		saved(m.t, m.s)
-		for _, seg := range m.s.segs {
-			if seg.sealed {
-				if err := m.s.compact(seg); err != nil {
-					m.t.Fatal(err)
-				}
+		m.s.mu.Lock()
+		segs := slices.Clone(m.s.segs) // what is saved beside this may remove some
+		segs = slices.DeleteFunc(segs, func(seg *segmentState) bool { return !seg.sealed })
+		m.s.mu.Unlock()
+		for _, seg := range segs {
+			if err := m.s.compact(seg); err != nil {
+				m.t.Fatal(err)
 			}
 		}
 	}

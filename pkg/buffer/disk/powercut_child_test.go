@@ -440,6 +440,7 @@ func (l *life) compact() {
 		return err == nil && n.bytes > 2_000
 	})
 	l.late.Add(int64(2 * compactAfter))
+	sealed(l.s)
 	for range 4 {
 		l.s.tidy()
 	}

@@ -94,6 +94,7 @@ func TestRetryKeepsItsSegments(t *testing.T) {
 			put(t, s, message1{conn: 9, cluster: "filler", outputs: []string{"f"}, text: text(1<<20, i)})
 		}
 		drain(t, s, "f")
+		sealed(s)
 		if n := segments(); n != 3 {
 			t.Errorf("%d segments before the letter is deleted, want all 3", n)
 		}

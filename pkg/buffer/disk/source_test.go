@@ -127,6 +127,7 @@ func TestBacklog(t *testing.T) {
 	if n := len(segmentFiles(t, cfg.Path)); n < 50 {
 		t.Fatalf("only %d segments", n)
 	}
+	sealed(s)
 	drain(t, s, "a")
 	loaded := 0
 	s.mu.Lock()
@@ -196,6 +197,7 @@ func TestCompaction(t *testing.T) {
 	}
 	put(t, s, message1{text: text(8<<20, 1), outputs: []string{"quick"}}) // the next segment
 	drain(t, s, "quick")
+	sealed(s)
 	held := take(t, s, "slow")
 	before := s.Stats().Bytes
 	s.tidy()

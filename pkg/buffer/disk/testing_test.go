@@ -140,7 +140,7 @@ func next(s *Queue, output string) (*event.Chunk, error) {
 		}
 		return false
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	var c *event.Chunk
 	var err error
@@ -180,6 +180,14 @@ func saved(tb testing.TB, s *Queue) {
 	tb.Helper()
 	if err := s.clean.save(false); err != nil {
 		tb.Fatal(err)
+	}
+}
+
+// sealed waits until the segments before the current one are sealed, which goes on beside what is acknowledged. Nobody
+// may store meanwhile.
+func sealed(s *Queue) {
+	if done := s.commit.sealing; done != nil {
+		<-done
 	}
 }
 
