@@ -89,12 +89,12 @@ func serve(t *testing.T, payload int32) func(cfg deadletter.Config, n Notes) *St
 	}
 	return func(cfg deadletter.Config, n Notes) *Store {
 		t.Helper()
-		nc, err := nats.Connect("", nats.InProcessServer(s))
+		nc, err := nats.Connect("", nats.InProcessServer(s), nats.Timeout(time.Minute))
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(nc.Close)
-		js, err := jetstream.New(nc)
+		js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(time.Minute))
 		if err != nil {
 			t.Fatal(err)
 		}
