@@ -150,10 +150,10 @@ func (p *Reply) item() {
 			case "error":
 				c = s.cause(0)
 			case "failure_store":
-				if s.peek() == '"' && string(s.text(nil, headSize)) == "used" {
-					p.Stored++
-				} else {
+				if s.peek() != '"' {
 					s.skip(0)
+				} else if string(s.text(nil, headSize)) == "used" {
+					p.Stored++
 				}
 			default:
 				s.skip(0)
