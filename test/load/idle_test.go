@@ -26,7 +26,7 @@ func TestIdle(t *testing.T) {
 		{"TLS", true, idleMost + 12<<20},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			r := newRig(t, false)
+			r := newRig(t, false, "")
 			empty := r.resident("RssAnon:")
 			for i := range connections {
 				c := client.Config{

@@ -17,7 +17,7 @@ import (
 // acknowledged all the same, the memory stays within its budget, and when the clients are gone so is what they took.
 func TestLoad(t *testing.T) {
 	connections, chunks := number(t, "LOAD_CONNECTIONS", 2000), number(t, "LOAD_CHUNKS", 4)
-	r := newRig(t, true)
+	r := newRig(t, true, "")
 	for _, i := range []int{0, clusters} { // each listener has had a connection, and the output its own
 		first := r.agent(i)
 		first.Limit = 20

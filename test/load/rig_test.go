@@ -176,7 +176,8 @@ type rig struct {
 	client *tls.Config
 }
 
-func newRig(t *testing.T, ids bool) *rig {
+// newRig starts the program; buffer is more settings of that section, each with a comma before it.
+func newRig(t *testing.T, ids bool, buffer string) *rig {
 	t.Helper()
 	path, err := binary()
 	if err != nil {
@@ -194,7 +195,7 @@ func newRig(t *testing.T, ids bool) *rig {
 listeners:
   - {name: plain, address: "127.0.0.1:0"}
   - {name: secure, address: "%s", tls: {cert_file: %s, key_file: %s}}
-buffer: {path: %s/data, min_free_disk: 1MiB, max_size: 2GiB}
+buffer: {path: %s/data, min_free_disk: 1MiB, max_size: 2GiB%s}
 outputs:
   es: {type: elasticsearch, hosts: ["%s"], index: "logs-{cluster}", flavor: elasticsearch, compression: none,
     template: {manage: false}, batch: {max_wait: 100ms, max_events: 1000}}
@@ -202,7 +203,7 @@ routes: [{match: "**", outputs: [es]}]
 status: {address: "127.0.0.1:0", pprof: true}
 log: {format: json}
 clusters:
-`, r.secure, cert, key, dir, r.es.URL)
+`, r.secure, cert, key, dir, buffer, r.es.URL)
 	for i := range clusters {
 		fmt.Fprintf(&config, "  - {name: c%02d, shared_key: key-%d, max_queue_size: 32MiB}\n", i, i)
 	}
