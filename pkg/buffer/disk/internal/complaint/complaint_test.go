@@ -24,7 +24,8 @@ func TestComplaint(t *testing.T) {
 		{"another one", []string{"a", "b", "a"}, []string{"a", "b", "a"}},
 		{"at segments of their own", []string{seg(1), seg(2), seg(0xffff)}, []string{seg(1)}},
 		{
-			"two segments in one", []string{seg(1) + "; " + seg(2), seg(3) + "; " + seg(4)},
+			"two segments in one",
+			[]string{seg(1) + "; " + seg(2), seg(3) + "; " + seg(4)},
 			[]string{seg(1) + "; " + seg(2)},
 		},
 		{"another failure at a segment", []string{seg(1), seg(2) + " again"}, []string{seg(1), seg(2) + " again"}},

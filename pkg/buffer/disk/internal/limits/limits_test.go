@@ -63,8 +63,8 @@ func TestAutoSize(t *testing.T) {
 // What is set is bent to what the disk and the queue can bear.
 func TestSet(t *testing.T) {
 	for _, tc := range []struct {
-		name                  string
-		to                    buffer.Limits
+		name                   string
+		to                     buffer.Limits
 		size, minFree, segment int64
 	}{
 		{"nothing", buffer.Limits{}, 400 * mib, 0, mib},
