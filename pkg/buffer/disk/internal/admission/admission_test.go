@@ -198,7 +198,8 @@ func TestNoRoom(t *testing.T) {
 		{name: "its cluster's is refused", policy: "block", own: "reject", answer: "queue is full: " + full, why: full},
 		{name: "its cluster's waits", policy: "reject", own: "block", why: full},
 		{
-			name: "it must not wait", policy: "drop_oldest", nonBlocking: true, answer: "queue is full: " + full, why: full,
+			name: "it must not wait", policy: "drop_oldest", nonBlocking: true,
+			answer: "queue is full: " + full, why: full,
 		},
 		{name: "it is stored in part, so it waits", policy: "reject", begun: true, why: full},
 		{name: "the oldest goes", policy: "drop_oldest", drops: []bool{true}, done: "drop the oldest"},
@@ -207,7 +208,8 @@ func TestNoRoom(t *testing.T) {
 			done: "drop the oldest; drop the oldest; drop the oldest",
 		},
 		{
-			name: "nothing is there to drop", policy: "drop_oldest", drops: []bool{false}, done: "drop the oldest", why: full,
+			name: "nothing is there to drop", policy: "drop_oldest", drops: []bool{false},
+			done: "drop the oldest", why: full,
 		},
 		{
 			name: "nor for a cluster that rejects", policy: "drop_oldest", own: "reject", drops: []bool{false},

@@ -61,7 +61,7 @@ func TestQuota(t *testing.T) {
 				}
 				group, _ := r.decide()
 				if len(group) != tc.stored || r.Count != len(tc.claims)-tc.stored {
-					t.Errorf("of a cluster: %v: %d are stored, %d wait, want %d", tenant, len(group), r.Count, tc.stored)
+					t.Errorf("of a cluster: %v: %d are stored, %d wait", tenant, len(group), r.Count)
 				}
 				if q.planned != 0 || q.full {
 					t.Errorf("of a cluster: %v: the quota is left with %d, full %v", tenant, q.planned, q.full)
@@ -90,14 +90,15 @@ func TestQuotaPolicy(t *testing.T) {
 		{name: "an output's, of a cluster that drops", policy: "block", own: "drop_oldest", drops: true},
 		{name: "an output's, of one that rejects", policy: "block", own: "reject", answered: true},
 		{
-			name: "an output's, of one that blocks", policy: "drop_oldest", own: "block", drops: true, dropped: 1, stored: true,
+			name: "an output's, of one that blocks", policy: "drop_oldest", own: "block", drops: true,
+			dropped: 1, stored: true,
 		},
 		{name: "a cluster's waits", tenant: true, policy: "block"},
 		{name: "a cluster's own is refused", tenant: true, policy: "block", own: "reject", answered: true},
 		{name: "a cluster's own waits", tenant: true, policy: "drop_oldest", own: "block", drops: true},
 		{
-			name: "a cluster's own makes room", tenant: true, policy: "reject", own: "drop_oldest", drops: true, dropped: 1,
-			stored: true,
+			name: "a cluster's own makes room", tenant: true, policy: "reject", own: "drop_oldest", drops: true,
+			dropped: 1, stored: true,
 		},
 		{name: "a cluster's has nothing to drop", tenant: true, policy: "drop_oldest", dropped: 1},
 	} {

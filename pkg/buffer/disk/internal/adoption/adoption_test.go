@@ -132,8 +132,11 @@ func TestAdopt(t *testing.T) {
 		{"some of them", 1, []uint64{2, 5, 6, 9}, "keep from 20; store [6 9] of queue 1, noted 20"},
 		{"the same numbers of another queue", 2, []uint64{5}, "keep from 20; store [5] of queue 2, noted 30"},
 		{"the next", 1, []uint64{10}, "keep from 30; store [10] of queue 1, noted 40"},
-		{"the last of all numbers", 1, []uint64{math.MaxUint64}, "keep from 30; store [18446744073709551615] of queue 1, " +
-			"noted 50"},
+		{
+			"the last of all numbers", 1,
+			[]uint64{math.MaxUint64},
+			"keep from 30; store [18446744073709551615] of queue 1, noted 50",
+		},
 	} {
 		err := a.Adopt(t.Context(), queue(tc.from), chunks(tc.seqs...))
 		if got := s.took(); err != nil || got != tc.want {

@@ -39,8 +39,8 @@ func TestTake(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		_, err := Take(path)
-		want := fmt.Sprintf("queue directory %s is in use by process %d: stop that one, or set another buffer.path", path,
-			os.Getpid())
+		want := fmt.Sprintf("queue directory %s is in use by process %d: stop that one, or set another buffer.path",
+			path, os.Getpid())
 		if !errors.Is(err, buffer.ErrInUse) || err.Error() != want {
 			t.Errorf("taken twice: %v, want %s", err, want)
 		}

@@ -10,12 +10,13 @@ import (
 	"testing"
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
+	"github.com/seed-afc6a195/aggregator/internal/boltfile/boltfiletest"
 	"github.com/seed-afc6a195/aggregator/internal/format"
 )
 
 // Notes of several queues are read as they were written last, each under the other queue's number.
 func TestAdoptions(t *testing.T) {
-	dir := t.TempDir()
+	dir := boltfiletest.MemoryDir(t)
 	if all, err := Adoptions(dir); err != nil || len(all) > 0 {
 		t.Errorf("there are none: %v, %v", all, err)
 	}
@@ -75,7 +76,7 @@ func TestAdoptionFormats(t *testing.T) {
 		{"of a later one that it may not", sum(append([]byte{3, 3}, numbers...)...), Adoption{}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			dir := t.TempDir()
+			dir := boltfiletest.MemoryDir(t)
 			if err := whole.Write(dir); err != nil {
 				t.Fatal(err)
 			}
@@ -99,7 +100,7 @@ func TestAdoptionFormats(t *testing.T) {
 
 // What else lies in the directory is passed over, and what a cut write has left is removed.
 func TestAdoptionsBeside(t *testing.T) {
-	dir := t.TempDir()
+	dir := boltfiletest.MemoryDir(t)
 	want := Adoption{Queue: [16]byte{9}, Seq: 1}
 	if err := want.Write(dir); err != nil {
 		t.Fatal(err)
@@ -125,7 +126,7 @@ func TestAdoptionsBeside(t *testing.T) {
 
 // Notes that can't be written, read or removed are told of.
 func TestAdoptionFailure(t *testing.T) {
-	dir := t.TempDir()
+	dir := boltfiletest.MemoryDir(t)
 	a := Adoption{Queue: [16]byte{9}}
 	if err := os.WriteFile(filepath.Join(dir, "adopted"), nil, 0o600); err != nil {
 		t.Fatal(err)

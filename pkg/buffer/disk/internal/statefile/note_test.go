@@ -9,11 +9,12 @@ import (
 	"testing"
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
+	"github.com/seed-afc6a195/aggregator/internal/boltfile/boltfiletest"
 )
 
 func newNote(t *testing.T) *Note {
 	t.Helper()
-	return &Note{Path: filepath.Join(t.TempDir(), "retry")}
+	return &Note{Path: filepath.Join(boltfiletest.MemoryDir(t), "retry")}
 }
 
 // A note is read as it was written, and is gone when it was removed.

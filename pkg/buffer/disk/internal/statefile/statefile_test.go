@@ -14,13 +14,15 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
+	"github.com/seed-afc6a195/aggregator/internal/boltfile/boltfiletest"
 	"github.com/seed-afc6a195/aggregator/internal/format"
 	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
 
 func state() *Snapshot {
 	return &Snapshot{
-		Queue: [16]byte{1, 2, 15: 3}, Next: 9, Done: map[Key][]byte{{1, "es"}: {0xff, 1}, {1, "s3"}: {}, {8, "es"}: {7}},
+		Queue: [16]byte{1, 2, 15: 3}, Next: 9,
+		Done: map[Key][]byte{{1, "es"}: {0xff, 1}, {1, "s3"}: {}, {8, "es"}: {7}},
 	}
 }
 
@@ -45,7 +47,7 @@ func renewed(t *testing.T, dir string, s *Snapshot) *DB {
 
 // Changes add to what is there: bitmaps are replaced or forgotten, ids stay unless they are to be written.
 func TestSave(t *testing.T) {
-	dir := t.TempDir()
+	dir := boltfiletest.MemoryDir(t)
 	first := state()
 	first.IDs, first.HasIDs = ids(3), true
 	db := renewed(t, dir, first)
@@ -118,7 +120,7 @@ func sameState(a, b *Snapshot) bool {
 
 // A file that is renewed holds what it is given, and nothing of the one before, nor of one that was begun.
 func TestRenew(t *testing.T) {
-	dir := t.TempDir()
+	dir := boltfiletest.MemoryDir(t)
 	if err := os.WriteFile(filepath.Join(dir, Name+".tmp"), []byte("begun"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +146,7 @@ func TestRenew(t *testing.T) {
 
 // Where the file can't be written the DB is closed, says where, and begins anew with Renew.
 func TestSaveFailure(t *testing.T) {
-	dir := t.TempDir()
+	dir := boltfiletest.MemoryDir(t)
 	path := filepath.Join(dir, Name)
 	db := renewed(t, dir, state())
 	if err := os.Rename(path, path+".old"); err != nil {
@@ -167,7 +169,7 @@ func TestSaveFailure(t *testing.T) {
 // What older programs are told: the file is theirs, unless a journal may hold something.
 func TestOldestProgram(t *testing.T) {
 	for journaled, want := range map[bool]uint32{false: 2, true: 3} {
-		dir := t.TempDir()
+		dir := boltfiletest.MemoryDir(t)
 		s := state()
 		s.Journaled = journaled
 		db := renewed(t, dir, s)
@@ -177,7 +179,8 @@ func TestOldestProgram(t *testing.T) {
 			return nil
 		})
 		got, err := boltfile.VerifySum(got, []byte(oldestKey)...)
-		if err != nil || len(got) != 8 || binary.BigEndian.Uint32(got) != 3 || binary.BigEndian.Uint32(got[4:]) != want {
+		numbers := binary.BigEndian.AppendUint32([]byte{0, 0, 0, 3}, want)
+		if err != nil || !bytes.Equal(got, numbers) {
 			t.Errorf("journaled %v: %x, %v; want 3 and %d", journaled, got, err, want)
 		}
 	}
@@ -228,7 +231,7 @@ func TestLoadRefused(t *testing.T) {
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			dir := t.TempDir()
+			dir := boltfiletest.MemoryDir(t)
 			db := renewed(t, dir, state())
 			if err := errors.Join(db.db.Update(tc.change), db.Close()); err != nil {
 				t.Fatal(err)
@@ -249,7 +252,7 @@ func TestLoadRefused(t *testing.T) {
 
 // A directory without the file is nothing that an unknown program has touched.
 func TestRefuseNothing(t *testing.T) {
-	dir := t.TempDir()
+	dir := boltfiletest.MemoryDir(t)
 	if err := RefuseUnknown(dir); err != nil {
 		t.Errorf("empty: %v", err)
 	}
