@@ -27,10 +27,11 @@ func Span(seconds float64) string {
 // Number writes n with its thousands apart, "12,400", and large ones short: "1.24 million".
 func Number[T int64 | uint64 | int](n T) string {
 	digits := strconv.FormatUint(uint64(max(0, n)), 10)
+	// What rounds to a thousand of a unit is one of the next.
 	switch {
-	case n >= 1_000_000_000_000:
+	case n >= 999_500_000_000:
 		return fmt.Sprintf("%.0f trillion", float64(n)/1e12)
-	case n >= 1_000_000_000:
+	case n >= 999_500_000:
 		return fmt.Sprintf("%.3g billion", float64(n)/1e9)
 	case n >= 1_000_000:
 		return fmt.Sprintf("%.3g million", float64(n)/1e6)
