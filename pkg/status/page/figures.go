@@ -41,8 +41,14 @@ func digits(f float64, n int) float64 {
 	if f == 0 || math.IsNaN(f) || math.IsInf(f, 0) {
 		return 0
 	}
-	scale := math.Pow(10, float64(n-1)-math.Floor(math.Log10(math.Abs(f))))
-	if math.IsInf(scale, 0) || scale == 0 {
+	places := float64(n-1) - math.Floor(math.Log10(math.Abs(f)))
+	if places < 0 {
+		// A power of ten is a float as it is, its inverse is not.
+		step := math.Pow(10, -places)
+		return math.Round(f/step) * step
+	}
+	scale := math.Pow(10, places)
+	if math.IsInf(scale, 0) {
 		return 0
 	}
 	return math.Round(f*scale) / scale

@@ -124,7 +124,10 @@ func TestWordsOfTheProgram(t *testing.T) {
 			snapshot.Snapshot{Listeners: []snapshot.Listener{{
 				Name: "l", LoginsRefusedLately: 2000,
 				RefusedPeers: []snapshot.RefusedPeer{{Reason: "user"}, {Peer: "x"}},
-				NoAckPeers:   []snapshot.NoAck{{Cluster: "a", LastSeen: ago(9 * time.Minute)}, {Peer: "y", Cluster: "b"}},
+				NoAckPeers: []snapshot.NoAck{
+					{Cluster: "a", LastSeen: ago(9 * time.Minute)},
+					{Peer: "y", Cluster: "b"},
+				},
 			}}},
 			[]said{
 				{
