@@ -54,7 +54,8 @@ func (l *Letter) Readable() bool {
 func (l *Letter) Part() (p event.Part, ok bool) {
 	key, pos, found := cutLast(l.EventID, '-')
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(key)
-	if !found || err != nil || len(raw) != len(p.Key) {
+	// The decoder passes over line feeds.
+	if !found || err != nil || len(raw) != len(p.Key) || len(key) != base64.RawURLEncoding.EncodedLen(len(raw)) {
 		return p, false
 	}
 	first, err := strconv.ParseUint(pos, 10, 31)

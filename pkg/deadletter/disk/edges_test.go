@@ -255,20 +255,20 @@ func TestCancelled(t *testing.T) {
 // A smaller limit counts at once, and a larger one does too.
 func TestSetLimits(t *testing.T) {
 	clock := newFakeClock()
-	d := openDeadForTest(t, boltfiletest.MemoryDir(t), deadletter.Config{MaxSize: 8 << 20}, clock)
+	d := openDeadForTest(t, boltfiletest.MemoryDir(t), deadletter.Config{MaxSize: 4 << 20}, clock)
 	for n := range byte(12) {
 		l := letterOf(n)
-		l.Entry = []byte(noise(300<<10, n))
+		l.Entry = []byte(noise(120<<10, n))
 		mustAdd(t, d, l)
 		clock.move(time.Minute)
 	}
 	if st := d.Stats(); st.Letters != 12 || st.Evicted != 0 {
 		t.Fatalf("%+v", st)
 	}
-	d.SetLimits(deadletter.Config{MaxSize: 2 << 20})
+	d.SetLimits(deadletter.Config{MaxSize: 1 << 20})
 	st := d.Stats()
-	if st.Bytes > 2<<20 || st.Letters == 0 || st.Letters+st.Evicted != 12 {
-		t.Errorf("in 2 MiB: %+v", st)
+	if st.Bytes > 1<<20 || st.Letters == 0 || st.Letters+st.Evicted != 12 {
+		t.Errorf("in 1 MiB: %+v", st)
 	}
 	last, err := d.List(t.Context(), deadletter.Filter{}, d.lastID()-1, 1)
 	if err != nil || len(last) != 1 || last[0].EventID != letterOf(11).EventID {
