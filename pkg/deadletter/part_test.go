@@ -104,14 +104,17 @@ func TestCountsOfKeys(t *testing.T) {
 		{
 			"what is no part of a key",
 			[]Letter{
-				{Time: at(1), Tag: "a", Status: 400, Detail: "d", Events: 1}, {Time: at(1), Tag: "b", EventID: "e", Events: 1},
+				{Time: at(1), Tag: "a", Status: 400, Detail: "d", Events: 1},
+				{Time: at(1), Tag: "b", EventID: "e", Events: 1},
 			},
 			map[Key]Count{{}: {2, 2}},
 			at(1), at(1),
 		},
 		{
 			"more events than 32 bits count",
-			[]Letter{{Time: at(1), Events: math.MaxInt32}, {Time: at(1), Events: math.MaxInt32}, {Time: at(1), Events: 2}},
+			[]Letter{
+				{Time: at(1), Events: math.MaxInt32}, {Time: at(1), Events: math.MaxInt32}, {Time: at(1), Events: 2},
+			},
 			map[Key]Count{{}: {3, 1 << 32}},
 			at(1), at(1),
 		},

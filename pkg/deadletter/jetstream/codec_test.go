@@ -75,8 +75,10 @@ func TestPacked(t *testing.T) {
 
 func TestLetterValues(t *testing.T) {
 	for name, change := range map[string]func(*deadletter.Letter){
-		"all of it":          func(*deadletter.Letter) {},
-		"nothing":            func(l *deadletter.Letter) { *l = deadletter.Letter{Time: time.Unix(0, 0), Entry: []byte{}} },
+		"all of it": func(*deadletter.Letter) {},
+		"nothing": func(l *deadletter.Letter) {
+			*l = deadletter.Letter{Time: time.Unix(0, 0), Entry: []byte{}}
+		},
 		"the largest number": func(l *deadletter.Letter) { l.ID = math.MaxUint64 },
 		"a time before 1970": func(l *deadletter.Letter) { l.Time = time.Unix(-1, 5) },
 		"large counts": func(l *deadletter.Letter) {
@@ -225,8 +227,9 @@ func TestNote(t *testing.T) {
 			t.Errorf("%v and half a number are %v", ids, got)
 		}
 	}
-	if got := string(noteOf([]uint64{258, 1})); got != "\x00\x00\x00\x00\x00\x00\x01\x02\x00\x00\x00\x00\x00\x00\x00\x01" {
-		t.Errorf("%q", got)
+	want := "\x00\x00\x00\x00\x00\x00\x01\x02" + "\x00\x00\x00\x00\x00\x00\x00\x01"
+	if got := string(noteOf([]uint64{258, 1})); got != want {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
 
