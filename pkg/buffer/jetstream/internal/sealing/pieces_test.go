@@ -171,6 +171,9 @@ func TestCutBroken(t *testing.T) {
 		{"nothing", nil, 100, nil, ""},
 		{"what fits", whole, 1000, []int{3}, ""},
 		{"room for none", whole, 0, []int{1, 1, 1}, ""},
+		// Each has 119 bytes, and the end of a group, for which there is always room, 14.
+		{"room for two", whole, 2*119 + 14, []int{2, 1}, ""},
+		{"room for two, but for a byte", whole, 2*119 + 13, []int{1, 1, 1}, ""},
 		{"the last is cut", whole[:len(whole)-1], 150, []int{1}, "cut 356 bytes of entries: "},
 		{"no msgpack", append(slices.Clone(whole), 0xc1), 150, []int{1, 1}, "cut 358 bytes of entries: "},
 		{"a group without events", slices.Concat(groupStart(1), []byte(event.GroupEnd)), 100, nil, ""},
