@@ -172,7 +172,7 @@ func (m *model) step() {
 // Whatever is done to a store on disk, also over restarts, it has what one in memory has.
 func TestModel(t *testing.T) {
 	for seed := range uint64(4) {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			m := &model{
 				t: t, r: rand.New(rand.NewPCG(seed, 1)), dir: boltfiletest.MemoryDir(t), clock: newFakeClock(),
 				plain: &memory.Store{},

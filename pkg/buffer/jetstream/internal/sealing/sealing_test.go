@@ -133,7 +133,9 @@ func TestAppend(t *testing.T) {
 	parts := []event.Part{
 		{Key: [16]byte{1}, Chunk: [16]byte{1}, Events: 1}, {Key: [16]byte{2}, Chunk: [16]byte{3}, Events: 2},
 	}
-	h := chunk.Header{Seq: 7, Raw: len(all), Events: 3, Cluster: "c", Tag: "t", Parts: chunk.Kept(parts, chunk.PartKeyed)}
+	h := chunk.Header{
+		Seq: 7, Raw: len(all), Events: 3, Cluster: "c", Tag: "t", Parts: chunk.Kept(parts, chunk.PartKeyed),
+	}
 	data := Append([]byte("before"), packer, &h, all, false)
 	if data = data[len("before"):]; data[9] != byte(chunk.CodecS2) {
 		t.Errorf("the codec is %d", data[9])
