@@ -317,12 +317,15 @@ func words(body []byte) string {
 		return quote(body)
 	}
 	var text string
-	if json.Unmarshal(reply.Error, &text) == nil {
+	if json.Unmarshal(reply.Error, &text) == nil && text != "" {
 		return outputs.Words(clip(text, maxWords), "")
 	}
 	var e struct{ Type, Reason string }
-	if json.Unmarshal(reply.Error, &e) != nil || e.Type == "" {
+	switch {
+	case json.Unmarshal(reply.Error, &e) != nil || e.Type == "":
 		return quote(body)
+	case e.Reason == "":
+		return clip(e.Type, maxWords)
 	}
 	return clip(e.Type, maxWords) + outputs.Words(clip(": "+e.Reason, maxWords), "")
 }
