@@ -98,7 +98,8 @@ func TestAsSendError(t *testing.T) {
 			t.Errorf("%v: %+v", tc.err, se)
 		}
 	}
-	if got := (&hostError{"http://a:9200", &answerError{"it is too old"}}).Error(); got != "http://a:9200: it is too old" {
+	old := &hostError{"http://a:9200", &answerError{"it is too old"}}
+	if got := old.Error(); got != "http://a:9200: it is too old" {
 		t.Error(got)
 	}
 }
@@ -245,7 +246,8 @@ func TestJudge_Suspects(t *testing.T) {
 	defer o.Close()
 	const refused = `{"error":{"type":"illegal_argument_exception","reason":"explicit index is not allowed"}}`
 	const gzip = `{"error":{"type":"x","reason":"Not in GZIP format"}}`
-	const much = `{"error":{"type":"es_rejected_execution_exception","reason":"rejected: operation_bytes=9, max_bytes=8"}}`
+	const much = `{"error":{"type":"es_rejected_execution_exception",` +
+		`"reason":"rejected: operation_bytes=9, max_bytes=8"}}`
 	for _, tc := range []struct {
 		name    string
 		status  int

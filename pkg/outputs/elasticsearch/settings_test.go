@@ -78,7 +78,8 @@ func TestCheck_Words(t *testing.T) {
 		},
 		{
 			"a token of another alphabet", func(c *Config) { c.BearerToken = setting.NewSecret("тoken") },
-			"bearer_token: it holds a space, a line break or a character that can't be sent (check where it comes from)",
+			"bearer_token: it holds a space, a line break or a character that can't be sent (check where it comes " +
+				"from)",
 		},
 		{
 			"an empty key", func(c *Config) { c.APIKey = setting.NewSecret("\n") },
@@ -114,8 +115,8 @@ func TestCheck_Words(t *testing.T) {
 		},
 		{
 			"a data stream of dates", func(c *Config) { c.DataStream, c.Index = true, "a%%Y-%m" },
-			"warning: index: %m makes another data stream of each date (leave the date out: a data stream begins a new " +
-				"backing index by itself, as its lifecycle says)",
+			"warning: index: %m makes another data stream of each date (leave the date out: a data stream begins a " +
+				"new backing index by itself, as its lifecycle says)",
 		},
 	} {
 		if got := strings.Join(problems(tc.change), "; "); got != tc.want {
@@ -160,8 +161,8 @@ func TestCheck_AWS(t *testing.T) {
 			"a collection of streams, with a pipeline",
 			func(c *Config) { c.AWS.Service, c.ID, c.DataStream, c.Pipeline = serverless, idNone, true, "p" },
 			[]string{
-				"aws.service: OpenSearch Serverless has neither rollover nor data streams (write index, without alias " +
-					"and data_stream)",
+				"aws.service: OpenSearch Serverless has neither rollover nor data streams (write index, without " +
+					"alias and data_stream)",
 				"pipeline: OpenSearch Serverless has no ingest pipelines of that kind (leave it out)",
 			},
 		},
@@ -324,7 +325,11 @@ func TestDestination(t *testing.T) {
 		cfg  Config
 		want string
 	}{
-		{"an index", Config{Index: "logs-%Y", Hosts: []string{"https://a", "https://b"}}, "logs-%Y at https://a, https://b"},
+		{
+			"an index",
+			Config{Index: "logs-%Y", Hosts: []string{"https://a", "https://b"}},
+			"logs-%Y at https://a, https://b",
+		},
 		{"an alias", Config{Index: "x", Alias: "logs", Hosts: []string{"https://a"}}, "logs at https://a"},
 		{
 			"a cloud id",
@@ -395,8 +400,8 @@ func TestKind(t *testing.T) {
 		}
 	}
 	got := k.Needs(outputs.Load{EventsPerSecond: 1, BytesPerSecond: 1 << 20, Clusters: 3})
-	want := "Elasticsearch gets 84.4 GiB a day of JSON. To catch up in as long as the outage took, it has to index at " +
-		"twice that rate."
+	want := "Elasticsearch gets 84.4 GiB a day of JSON. To catch up in as long as the outage took, it has to index " +
+		"at twice that rate."
 	if len(got) != 1 || got[0] != want {
 		t.Errorf("%q, want %q", got, want)
 	}

@@ -4,6 +4,7 @@ package http
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -72,9 +73,12 @@ func (c *Config) Check(r *setting.Report) {
 	if _, err := parseURL(c.URL); err != nil && c.URL != "" {
 		r.Add("url", "write it like https://logs.example/ingest/{cluster}", "%v", err)
 	}
-	for name, text := range c.EventHeaders {
-		if _, err := event.ParseTemplate(text); err != nil {
+	for _, name := range slices.Sorted(maps.Keys(c.EventHeaders)) {
+		if _, err := event.ParseTemplate(c.EventHeaders[name]); err != nil {
 			r.Add("event_headers."+name, "see the example in the documentation", "%v", err)
+		}
+		if !httpclient.IsHeaderName(name) {
+			r.Add("event_headers."+name, "write letters, digits and -", "it is no name of a header")
 		}
 	}
 	if c.Message != "" && c.Body != bodyText {

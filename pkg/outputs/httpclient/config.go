@@ -110,6 +110,11 @@ func (c *Config) checkLogin(r *setting.Report) {
 	}
 }
 
+// IsHeaderName reports whether a header may have the name.
+func IsHeaderName(name string) bool {
+	return regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$").MatchString(name)
+}
+
 // badHeader says why a header can't be set, "" where it can.
 func badHeader(name, value string) (why, hint string) {
 	own := []string{
@@ -122,7 +127,7 @@ func badHeader(name, value string) (why, hint string) {
 		"User-Agent",
 	}
 	switch {
-	case !regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$").MatchString(name):
+	case !IsHeaderName(name):
 		return "it is no name of a header", "write letters, digits and -"
 	case slices.Contains(own, http.CanonicalHeaderKey(name)):
 		return "this program sets it itself", "remove it"

@@ -102,18 +102,13 @@ func appendLabels(dst []byte, labels []pair, ev *event.Event, other bool) []byte
 
 // appendQuoted appends a value as it stands between quotes in Loki's labels: UTF-8, at most maxValue bytes.
 func appendQuoted(dst, value []byte) []byte {
-	if len(value) > maxValue {
-		value = value[:maxValue]
-		for len(value) > 0 && !utf8.RuneStart(value[len(value)-1]) {
-			value = value[:len(value)-1]
-		}
-		if r, n := utf8.DecodeLastRune(value); r == utf8.RuneError && n <= 1 {
-			value = value[:len(value)-n]
-		}
-	}
 	const hex = "0123456789abcdef"
-	for len(value) > 0 {
+	for room := maxValue; len(value) > 0; {
 		r, n := utf8.DecodeRune(value)
+		// What is no UTF-8 takes more as U+FFFD than it did.
+		if room -= utf8.RuneLen(r); room < 0 {
+			break
+		}
 		switch {
 		case r == '"' || r == '\\':
 			dst = append(dst, '\\', byte(r))

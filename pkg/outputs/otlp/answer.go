@@ -149,9 +149,12 @@ const maxMessage = 300
 // oneLine returns text as one line that is not too long.
 func oneLine(text []byte) string {
 	line := strings.Join(strings.Fields(strings.ToValidUTF8(string(text), "\ufffd")), " ")
-	for len(line) > maxMessage {
-		_, size := utf8.DecodeLastRuneInString(line[:maxMessage+1])
-		line = line[:maxMessage+1-size]
+	if len(line) > maxMessage {
+		end := maxMessage
+		for !utf8.RuneStart(line[end]) {
+			end--
+		}
+		line = line[:end]
 	}
 	return line
 }

@@ -70,8 +70,8 @@ func (c *Config) Check(r *setting.Report) {
 			}
 		}
 	}
-	for name := range c.EventHeaders {
-		if strings.ContainsFunc(name, func(c rune) bool { return c <= ' ' || c > '~' || c == ':' }) {
+	for _, name := range slices.Sorted(maps.Keys(c.EventHeaders)) {
+		if name != "" && !httpclient.IsHeaderName(name) {
 			r.Add("event_headers."+name, "write letters, digits and -", "it is no name of a header")
 		} else if http.CanonicalHeaderKey(name) == "Authorization" {
 			r.Add("event_headers."+name, "write bearer_token, or username", "a login is the same for all events")
