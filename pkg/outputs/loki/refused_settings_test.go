@@ -89,7 +89,8 @@ func TestAddress(t *testing.T) {
 		"https://a/loki/api/v1/push": "https://a/loki/api/v1/push", "http://a/p//": "http://a/p/loki/api/v1/push",
 		"http://a/p/loki/api/v1/push/": "http://a/p/loki/api/v1/push",
 		"http://[::1]:1":               "http://[::1]:1/loki/api/v1/push",
-		"a:3100":                       none, "": none, "http://": none, "ftp://a": none, "http://a b": none, "/loki": none,
+		"a:3100":                       none, "": none, "http://": none, "ftp://a": none,
+		"http://a b": none, "/loki": none,
 		"http://u:p@a": user, "http://a?x": more, "http://a#x": more,
 	} {
 		got, err := address(text)
