@@ -261,8 +261,8 @@ func TestCheck_Words(t *testing.T) {
 // What the program knows of the type, and of an output of it without making one: no key behind a ? is shown.
 func TestKind(t *testing.T) {
 	k := Kind()
-	if _, ok := k.NewConfig().(*Config); !ok || k.Name != "otlp" ||
-		k.Example != "url: https://collector.example:4318" || !strings.Contains(k.Summary, "OTLP over HTTP") || k.CPUMicros < 1 || k.CPUMicros > 4 || k.Needs != nil {
+	if _, ok := k.NewConfig().(*Config); !ok || k.Name != "otlp" || !strings.Contains(k.Summary, "OTLP over HTTP") ||
+		k.Example != "url: https://collector.example:4318" || k.CPUMicros < 1 || k.CPUMicros > 4 || k.Needs != nil {
 		t.Errorf("%+v", k)
 	}
 	for alias, name := range k.Aliases {
