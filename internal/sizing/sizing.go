@@ -211,11 +211,11 @@ func For(l Load) (Plan, error) {
 		p.ClusterSize = gibibytes(2 * float64(p.Queue) / float64(l.Clusters))
 		p.ClusterSize = min(p.ClusterSize, p.Queue)
 	}
-	p.Volume = gibibytes(float64(p.Queue+segments+l.DeadLetters+l.MinFreeDisk) / fileSystem)
+	p.Volume = gibibytes((float64(p.Queue) + segments + float64(l.DeadLetters+l.MinFreeDisk)) / fileSystem)
 	p.Memory = roundUp((float64(l.ProgramMemory)+float64(l.Connections)*share*perConnection)/memoryLimit, 64<<20)
 	// What is left of all cores, at half the measured rate, drains the backlog.
 	if spare := float64(p.Replicas)*l.Cores/2*1e6/cost - l.EventsPerSecond; spare > 0 {
-		p.CatchUp = short(time.Duration(l.Outage.Seconds() * l.EventsPerSecond / spare * float64(time.Second)))
+		p.CatchUp = short(time.Duration(min(l.Outage.Seconds()*l.EventsPerSecond/spare*float64(time.Second), most)))
 	}
 	if shared {
 		p.share(l)
@@ -323,9 +323,12 @@ func (p *Plan) assume(l Load) {
 // ceil rounds up, to a count.
 func ceil(x float64) int { return int(math.Ceil(x)) }
 
-// roundUp returns the next multiple of unit.
+// most is where sizes and times end that nothing holds anyway.
+const most = 1 << 62
+
+// roundUp returns the next multiple of unit, a power of two.
 func roundUp(bytes float64, unit int64) int64 {
-	return int64(math.Ceil(bytes/float64(unit))) * unit
+	return int64(min(math.Ceil(bytes/float64(unit)), most/float64(unit))) * unit
 }
 
 // gibibytes rounds up to whole GiB.
