@@ -1,6 +1,7 @@
 package destination
 
 import (
+	"regexp"
 	"strings"
 
 	"github.com/seed-afc6a195/aggregator/internal/convert/flow"
@@ -62,4 +63,15 @@ func Labels(labels flow.Map) flow.Map {
 		labels[0].Value = strings.TrimSuffix(text, "}") + "none}"
 	}
 	return labels
+}
+
+// Conversions leaves out the %… of a name that the program does not know; %{…} is one of the plugin for S3.
+func Conversions(r *settings.Reader, key, name string) string {
+	return regexp.MustCompile(`%(?:%|.?)`).ReplaceAllStringFunc(name, func(c string) string {
+		if len(c) == 2 && strings.Contains("%{YmdHMSjyGVUbBaAeIpsLNzZFT", c[1:]) {
+			return c
+		}
+		r.Lose(key, c+" is no part of a time here", "write the name by hand (docs/configuration.md#placeholders)")
+		return ""
+	})
 }

@@ -217,12 +217,14 @@ func (c *converter) s3Key(r *settings.Reader) string {
 	const mark = "\x00"
 	key, ok := r.Mapped("s3_key_format", func(text string) string {
 		text = strings.NewReplacer("$UUID", "", "$INDEX", mark).Replace(text)
-		return strings.ReplaceAll(nameTemplate(text), mark, "{index}")
+		text = strings.ReplaceAll(nameTemplate(text), mark, "{index}")
+		return destination.Conversions(r, "s3_key_format", text)
 	})
 	if !ok {
 		return "fluent-bit-logs/{tag}/%Y/%m/%d/%H/"
 	}
-	key = strings.TrimPrefix(key, "/")
+	// A slash alone is between names, also where a part of one has no like.
+	key = strings.TrimPrefix(regexp.MustCompile(`/+`).ReplaceAllString(key, "/"), "/")
 	if before, _, found := strings.Cut(key, "{index}"); found {
 		return before + "{index}"
 	}

@@ -20,7 +20,7 @@ func (c *converter) server(r *settings.Reader, o *flow.Output, port, pathKey, pa
 		port = text
 	}
 	if pathKey != "" {
-		if text, ok := r.Mapped(pathKey, func(text string) string { return flow.LiteralTemplate(text) }); ok {
+		if text, ok := r.Mapped(pathKey, flow.LiteralTemplate); ok {
 			path = "/" + strings.TrimPrefix(text, "/")
 		}
 	}
@@ -36,7 +36,7 @@ func (c *converter) http(r *settings.Reader, o *flow.Output) {
 	o.Type = "http"
 	o.Settings = flow.Map{{Key: "url", Value: ""}}
 	o.Settings[0].Value = c.server(r, o, "80", "uri", "/")
-	if path, ok := r.Text("path"); ok {
+	if path, ok := r.Mapped("path", flow.LiteralTemplate); ok {
 		o.Settings[0].Value = c.server(r, o, "80", "", "/"+strings.TrimPrefix(path, "/"))
 	}
 	format, _ := r.Plain("format")

@@ -30,12 +30,15 @@ func (c *converter) kafka(r *settings.Reader, o *flow.Output) {
 		r.Lose("topics", "an output has one topic; "+more+" is left out", "make an output for each")
 	}
 	o.Settings = o.Settings.With("topic", topic)
-	if key, has := r.Plain("message_key_field"); has {
+	message, has := r.Text("message_key")
+	if key, of := r.Plain("message_key_field"); of {
 		if path, isPath := accessor(key); isPath {
-			o.Settings = o.Settings.With("key", ruby.Placeholder(path))
+			// The other one is for records without the field.
+			message, has = withDefault(ruby.Placeholder(path), message), true
 		}
-	} else if key, has := r.Text("message_key"); has {
-		o.Settings = o.Settings.With("key", key)
+	}
+	if has {
+		o.Settings = o.Settings.With("key", message)
 	}
 	switch format, _ := r.Plain("format"); strings.ToLower(format) {
 	case "", "json":

@@ -122,7 +122,7 @@ func (c *converter) tls(r *settings.Reader, o *flow.Output) bool {
 
 // named writes $TAG, $TAG[1], $field['x'] in names as placeholders; strftime stays.
 func (c *converter) named(r *settings.Reader, key string) (string, bool) {
-	return r.Mapped(key, func(text string) string { return nameTemplate(text) })
+	return r.Mapped(key, func(text string) string { return destination.Conversions(r, key, nameTemplate(text)) })
 }
 
 func nameTemplate(text string) string {
@@ -274,7 +274,7 @@ func (c *converter) index(r *settings.Reader, o *flow.Output) {
 		index = "fluent-bit"
 	}
 	if r.Bool("logstash_format", false) {
-		prefix, ok := r.Text("logstash_prefix")
+		prefix, ok := r.Mapped("logstash_prefix", flow.LiteralTemplate)
 		if !ok {
 			prefix = "logstash"
 		}
@@ -286,11 +286,13 @@ func (c *converter) index(r *settings.Reader, o *flow.Output) {
 				r.Lose("logstash_prefix_key", "the field can't be read", "write index by hand")
 			}
 		}
-		separator, ok := r.Text("logstash_prefix_separator")
+		separator, ok := r.Mapped("logstash_prefix_separator", flow.LiteralTemplate)
 		if !ok {
 			separator = "-"
 		}
-		date, ok := r.Text("logstash_dateformat")
+		date, ok := r.Mapped("logstash_dateformat", func(text string) string {
+			return destination.Conversions(r, "logstash_dateformat", text)
+		})
 		if !ok {
 			date = "%Y.%m.%d"
 		}

@@ -1,11 +1,11 @@
 package outputs
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/seed-afc6a195/aggregator/internal/convert/destination"
 	"github.com/seed-afc6a195/aggregator/internal/convert/flow"
 	"github.com/seed-afc6a195/aggregator/internal/convert/fluentd/conf"
 	"github.com/seed-afc6a195/aggregator/internal/convert/fluentd/template"
@@ -217,7 +217,7 @@ func named(r *settings.Reader, key string) (string, bool) {
 			r.Lose(key, "${"+l+"} is no placeholder here",
 				"write the name by hand (docs/configuration.md#placeholders)")
 		}
-		return conversions(r, key, out)
+		return destination.Conversions(r, key, out)
 	}
 	if v, ok := r.Value(key); ok && slices.ContainsFunc(v.Parts, func(p syntax.Part) bool {
 		return p.Default != nil && strings.Contains(*p.Default, "{")
@@ -227,17 +227,6 @@ func named(r *settings.Reader, key string) (string, bool) {
 		return write(text), set
 	}
 	return r.Mapped(key, write)
-}
-
-// conversions leaves out the %… of a name that the program does not know; %{…} is one of the plugin for S3.
-func conversions(r *settings.Reader, key, name string) string {
-	return regexp.MustCompile(`%(?:%|.?)`).ReplaceAllStringFunc(name, func(c string) string {
-		if len(c) == 2 && strings.Contains("%{YmdHMSjyGVUbBaAeIpsLNzZFT", c[1:]) {
-			return c
-		}
-		r.Lose(key, c+" is no part of a time here", "write the name by hand (docs/configuration.md#placeholders)")
-		return ""
-	})
 }
 
 // sliced returns how a time stands in the name of what is written for each of the time slices of a buffer: as
