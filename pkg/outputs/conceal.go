@@ -2,8 +2,11 @@ package outputs
 
 import (
 	"bytes"
+	"encoding/json"
+	"errors"
 	"io"
 	"slices"
+	"strings"
 )
 
 // Conceal puts stars in place of words, which are not empty, in text. Destinations, and proxies before them, may
@@ -21,6 +24,21 @@ func Conceal(text []byte, words [][]byte) {
 			}
 		}
 	}
+}
+
+// Quotings returns text as it stands within the quotes of a string of JSON: as Go writes it, and as others do, who leave
+// <, > and & as they are, or escape slashes too. It may be the same text several times.
+func Quotings(text string) []string {
+	var plain bytes.Buffer
+	enc := json.NewEncoder(&plain)
+	enc.SetEscapeHTML(false)
+	ours, err := json.Marshal(text)
+	if err = errors.Join(err, enc.Encode(text)); err != nil {
+		return nil
+	}
+	others := strings.TrimSuffix(plain.String(), "\n")
+	others = others[1 : len(others)-1]
+	return []string{string(ours[1 : len(ours)-1]), others, strings.ReplaceAll(others, "/", `\/`)}
 }
 
 // ConcealReader returns body with stars in place of words, which are not empty; the longest is first.

@@ -3,6 +3,7 @@ package outputs
 import (
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -40,6 +41,22 @@ func TestConcealNothing(t *testing.T) {
 		got, err := io.ReadAll(ConcealReader(body, words))
 		if err != nil || string(got) != "an answer" {
 			t.Errorf("%q, %v", got, err)
+		}
+	}
+}
+
+// A text stands in JSON as each writer of JSON has it.
+func TestQuotings(t *testing.T) {
+	for _, tc := range []struct{ name, text, ours, others, slashes string }{
+		{"words", "a b", "a b", "a b", "a b"},
+		{"nothing", "", "", "", ""},
+		{"quotes at the ends", `"a"`, `\"a\"`, `\"a\"`, `\"a\"`},
+		{"what pages escape", "<&>", `\u003c\u0026\u003e`, "<&>", "<&>"},
+		{"slashes", `a/b\c`, `a/b\\c`, `a/b\\c`, `a\/b\\c`},
+		{"other scripts", "서\n", `서\n`, `서\n`, `서\n`},
+	} {
+		if got := Quotings(tc.text); !slices.Equal(got, []string{tc.ours, tc.others, tc.slashes}) {
+			t.Errorf("%s: %q", tc.name, got)
 		}
 	}
 }

@@ -2,7 +2,6 @@ package elasticsearch
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"slices"
@@ -21,9 +20,7 @@ func secrets(cfg *Config) (words [][]byte) {
 	add := func(text string) {
 		if text = strings.TrimSpace(text); len(text) >= minConcealed {
 			plain = append(plain, text, base64.StdEncoding.EncodeToString([]byte(text)), url.QueryEscape(text))
-			if quoted, err := json.Marshal(text); err == nil {
-				plain = append(plain, strings.Trim(string(quoted), `"`))
-			}
+			plain = append(plain, outputs.Quotings(text)...)
 			if decoded, err := base64.StdEncoding.DecodeString(text); err == nil && len(decoded) >= minConcealed {
 				plain = append(plain, string(decoded))
 			}

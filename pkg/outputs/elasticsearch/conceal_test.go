@@ -21,7 +21,7 @@ func TestConceal(t *testing.T) {
 		"password": {
 			Config{Login: Login{Username: "elastic", Password: setting.NewSecret(`pa"ss<w>/rd`)}},
 			[]string{
-				`pa"ss<w>/rd`, `pa\"ss\u003cw\u003e/rd`, "pa%22ss%3Cw%3E%2Frd",
+				`pa"ss<w>/rd`, `pa\"ss\u003cw\u003e/rd`, `pa\"ss<w>/rd`, `pa\"ss<w>\/rd`, "pa%22ss%3Cw%3E%2Frd",
 				"Basic " + base64.StdEncoding.EncodeToString([]byte(`elastic:pa"ss<w>/rd`)),
 			},
 		},

@@ -5,7 +5,6 @@ import (
 	"context"
 	stdtls "crypto/tls"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -409,9 +408,7 @@ func secrets(cfg *Config) (words [][]byte) {
 			return
 		}
 		plain = append(plain, text, base64.StdEncoding.EncodeToString([]byte(text)), url.QueryEscape(text))
-		if quoted, err := json.Marshal(text); err == nil {
-			plain = append(plain, strings.Trim(string(quoted), `"`))
-		}
+		plain = append(plain, outputs.Quotings(text)...)
 	}
 	add(cfg.Password.Reveal())
 	add(cfg.BearerToken.Reveal())
