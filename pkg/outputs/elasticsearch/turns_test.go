@@ -152,8 +152,8 @@ func TestFailed_Rests(t *testing.T) {
 	w := newClockwork(t, 2, true)
 	h := w.hosts[0]
 	began := w.now
-	for i, most := range []time.Duration{1, 2, 4, 8, 16, 32, 60, 60, 60} {
-		most *= time.Second
+	for i, seconds := range []int{1, 2, 4, 8, 16, 32, 60, 60, 60} {
+		most := time.Duration(seconds) * time.Second
 		h.ready = true
 		w.failed(h, errors.New("reset"))
 		if rest := h.until.Sub(w.now); rest < most/2 || rest > most {

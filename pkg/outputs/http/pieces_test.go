@@ -391,8 +391,8 @@ func TestConnect_Words(t *testing.T) {
 				"so to HEAD alone", false,
 		},
 		{
-			410, "text/html", "answers HEAD with 410 Gone" + unasked + "; is the URL's path right? Some servers answer " +
-				"so to HEAD alone", false,
+			410, "text/html", "answers HEAD with 410 Gone" + unasked + "; is the URL's path right? Some servers " +
+				"answer so to HEAD alone", false,
 		},
 		{500, "", "answers HEAD with 500 Internal Server Error" + unasked, false},
 		{501, "", "answers HEAD with 501 Not Implemented" + unasked, false},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -100,7 +101,7 @@ func TestAppendRequest_RoundTrip(t *testing.T) {
 func requestOf(streams ...[]int) *request {
 	r := &request{tenant: "t"}
 	for i, events := range streams {
-		s := &stream{labels: fmt.Sprint(i)}
+		s := &stream{labels: strconv.Itoa(i)}
 		for _, n := range events {
 			s.entries = append(s.entries, entry{event: n})
 			r.events = append(r.events, n)
@@ -117,7 +118,7 @@ func shown(r *request) string {
 	for _, s := range r.streams {
 		var events []string
 		for _, e := range s.entries {
-			events = append(events, fmt.Sprint(e.event))
+			events = append(events, strconv.Itoa(e.event))
 		}
 		all = append(all, s.labels+":"+strings.Join(events, ","))
 	}

@@ -2,10 +2,10 @@ package otlp
 
 import (
 	"bytes"
-	"fmt"
 	"math"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -421,7 +421,7 @@ func TestGrouper_Of(t *testing.T) {
 		if err := g.add(&ev, 10); err != nil {
 			t.Fatal(err)
 		}
-		got = append(got, fmt.Sprint(len(g.all)))
+		got = append(got, strconv.Itoa(len(g.all)))
 	}
 	if want := "1 1 2 3 4 4"; strings.Join(got, " ") != want {
 		t.Errorf("resources after each event: %v, want %s", got, want)

@@ -197,11 +197,10 @@ func TestIsUsual(t *testing.T) {
 
 // An error is shown with its causes, at most so many, and a cause that says the same is not said again.
 func TestCause(t *testing.T) {
-	deep := `{"type":"t0","reason":"r0"`
-	for i := 1; i < 9; i++ {
-		deep += fmt.Sprintf(`,"caused_by":{"type":"t%d","reason":"r%d"`, i, i)
+	deep := "null"
+	for i := 8; i >= 0; i-- {
+		deep = fmt.Sprintf(`{"type":"t%d","reason":"r%d","caused_by":%s}`, i, i, deep)
 	}
-	deep += strings.Repeat("}", 9)
 	for _, tc := range []struct{ name, text, whole, public string }{
 		{"text", `"no"`, "no", ""},
 		{"type and reason", `{"type":"t","reason":"r"}`, "t: r", "t"},
