@@ -2,8 +2,8 @@ package admission
 
 import (
 	"errors"
-	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -168,7 +168,7 @@ func TestCut(t *testing.T) {
 			r.group = tc.group
 			of := map[*Batch]string{}
 			for i, sizes := range tc.sizes {
-				of[r.enter(r.batch("a", sizes...))[0]] = fmt.Sprint(i)
+				of[r.enter(r.batch("a", sizes...))[0]] = strconv.Itoa(i)
 			}
 			group, ad := r.decide()
 			if got := names(group, of); got != tc.took || ad.Cut() != tc.cut {

@@ -243,7 +243,7 @@ func TestLoadRefused(t *testing.T) {
 			if err == nil && !sameState(got, state()) {
 				t.Errorf("read %+v", got)
 			}
-			if refused := RefuseUnknown(dir); (refused != nil) != (tc.is == unknown) {
+			if refused := RefuseUnknown(dir); (refused != nil) != errors.Is(tc.is, unknown) {
 				t.Errorf("refused: %v", refused)
 			}
 		})
