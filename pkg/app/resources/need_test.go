@@ -37,7 +37,8 @@ func TestIngestBudget(t *testing.T) {
 	} {
 		var listeners []string
 		for i, size := range tc.sizes {
-			listeners = append(listeners, fmt.Sprintf("{name: l%d, address: '127.0.0.1:0', max_message_size: %s}", i, size))
+			listeners = append(listeners,
+				fmt.Sprintf("{name: l%d, address: '127.0.0.1:0', max_message_size: %s}", i, size))
 		}
 		cfg := parse(t, "listeners: ["+strings.Join(listeners, ", ")+"]")
 		if len(tc.sizes) == 0 {

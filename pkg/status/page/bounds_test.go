@@ -2,6 +2,7 @@ package page
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -121,7 +122,7 @@ func TestBoundsOfLists(t *testing.T) {
 // What is left out is counted where the page says so, and nowhere twice.
 func TestWhatIsLeftOutIsCounted(t *testing.T) {
 	pods := many(maxPods+7, func(i int) snapshot.Pod {
-		return snapshot.Pod{Name: fmt.Sprint(i), Host: fmt.Sprint(i), State: snapshot.PodReady}
+		return snapshot.Pod{Name: strconv.Itoa(i), Host: strconv.Itoa(i), State: snapshot.PodReady}
 	})
 	for i := range 3 {
 		pods = append(pods, snapshot.Pod{Name: fmt.Sprint("e", i), Host: "x", State: snapshot.PodEnded})
@@ -131,7 +132,7 @@ func TestWhatIsLeftOutIsCounted(t *testing.T) {
 	}
 	o := outputOf(&snapshot.Output{OutputWaiting: snapshot.OutputWaiting{
 		WaitingTargetsMore: 5, WaitingTargets: many(maxTargets+2, func(i int) snapshot.WaitingTarget {
-			return snapshot.WaitingTarget{Target: fmt.Sprint(i), Events: 1}
+			return snapshot.WaitingTarget{Target: strconv.Itoa(i), Events: 1}
 		}),
 	}}, false)
 	if o.More != 7 {
@@ -139,7 +140,7 @@ func TestWhatIsLeftOutIsCounted(t *testing.T) {
 	}
 	// Dead letters for a cause that is not shown are in the sum all the same; those for one that is, are added to it.
 	by := many(maxCauses+1, func(i int) snapshot.DeadLetterCount {
-		return snapshot.DeadLetterCount{Reason: fmt.Sprint(i), Cluster: "a", Events: 1}
+		return snapshot.DeadLetterCount{Reason: strconv.Itoa(i), Cluster: "a", Events: 1}
 	})
 	by = append(by, snapshot.DeadLetterCount{Reason: "0", Cluster: "b", Events: 41})
 	d := lettersOf(&snapshot.DeadLetters{Events: 242, By: by})

@@ -2,6 +2,7 @@ package verdict
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -163,11 +164,11 @@ func TestLagsAreToldFromABoundOn(t *testing.T) {
 			Name: "o", State: snapshot.StateRunning, Lag: tc.lag,
 			OutputLately: snapshot.OutputLately{ThrottledLately: tc.throttled},
 		}}}
-		got := ""
+		var alerts []string
 		for _, f := range Of(&s).Findings {
-			got += f.Alert
+			alerts = append(alerts, f.Alert)
 		}
-		if got != tc.want {
+		if got := strings.Join(alerts, " "); got != tc.want {
 			t.Errorf("%s: %q, want %q", tc.name, got, tc.want)
 		}
 	}

@@ -117,7 +117,8 @@ func TestIsWrongUsage(t *testing.T) {
 
 // Texts are broken anew to lines of 100 characters, but for what is indented.
 func TestFilledTexts(t *testing.T) {
-	word := strings.Repeat("é", 9)
+	word := strings.Repeat("é", 10)
+	nine := strings.TrimSpace(strings.Repeat("ééééééééé ", 9))
 	for _, tc := range []struct{ name, text, want string }{
 		{"nothing", "", ""},
 		{"one line", "a b", "a b"},
@@ -125,12 +126,8 @@ func TestFilledTexts(t *testing.T) {
 		{"indented", "a\n  b   c\nd", "a\n  b   c\nd"},
 		{"a tab", "a\n\tb", "a\n\tb"},
 		{"spaces", "a   b", "a b"},
-		{
-			"exactly as wide", strings.TrimSpace(strings.Repeat(word+" ", 10)),
-			strings.TrimSpace(strings.Repeat(word+" ", 10)),
-		},
-		{"a character more", strings.Repeat(word+" ", 9) + word + "éé", strings.TrimSpace(strings.Repeat(word+" ", 9)) +
-			"\n" + word + "éé"},
+		{"exactly as wide", nine + " " + word, nine + " " + word},
+		{"a character more", nine + " " + word + "é", nine + "\n" + word + "é"},
 		{"a long word", strings.Repeat("x", 150) + " y", strings.Repeat("x", 150) + "\ny"},
 	} {
 		if got := filled(tc.text); got != tc.want {
