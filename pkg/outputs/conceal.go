@@ -9,18 +9,21 @@ import (
 	"strings"
 )
 
-// Conceal puts stars in place of words, which are not empty, in text. Destinations, and proxies before them, may
-// say what they were sent, and their words are logged and shown.
-func Conceal(text []byte, words [][]byte) {
+// Conceal puts stars in place of words, which are not empty, in text, also where they overlap. Destinations, and proxies
+// before them, may say what they were sent, and their words are logged and shown.
+func Conceal(text []byte, words [][]byte) { conceal(text, bytes.Clone(text), words) }
+
+// conceal puts stars into shown where words are in raw, which is as long.
+func conceal(shown, raw []byte, words [][]byte) {
 	for _, word := range words {
-		for from := 0; ; {
-			i := bytes.Index(text[from:], word)
+		for from := 0; ; from++ {
+			i := bytes.Index(raw[from:], word)
 			if i < 0 {
 				break
 			}
 			from += i
 			for j := range word {
-				text[from+j] = '*'
+				shown[from+j] = '*'
 			}
 		}
 	}
@@ -53,9 +56,11 @@ func ConcealReader(body io.ReadCloser, words [][]byte) io.ReadCloser {
 type concealed struct {
 	io.ReadCloser
 	words [][]byte
-	// buf was read and not given out yet; beyond ready it may begin a word.
+	// buf is to be given out; beyond ready it may begin a word.
 	buf   []byte
 	ready int
+	// raw is buf as it was read: a word may begin with another, which has stars by then.
+	raw []byte
 	// err is that of reading on.
 	err error
 }
@@ -69,10 +74,11 @@ func (c *concealed) Read(p []byte) (int, error) {
 			return 0, c.err
 		}
 		var n int
-		c.buf = slices.Grow(c.buf, concealChunk)
-		n, c.err = c.ReadCloser.Read(c.buf[len(c.buf) : len(c.buf)+concealChunk])
-		c.buf = c.buf[:len(c.buf)+n]
-		Conceal(c.buf, c.words)
+		c.raw = slices.Grow(c.raw, concealChunk)
+		n, c.err = c.ReadCloser.Read(c.raw[len(c.raw) : len(c.raw)+concealChunk])
+		c.buf = append(c.buf, c.raw[len(c.raw):len(c.raw)+n]...)
+		c.raw = c.raw[:len(c.raw)+n]
+		conceal(c.buf, c.raw, c.words)
 		c.ready = len(c.buf)
 		if c.err == nil {
 			c.ready = max(0, c.ready-len(c.words[0])+1)
@@ -80,6 +86,7 @@ func (c *concealed) Read(p []byte) (int, error) {
 	}
 	n := copy(p, c.buf[:c.ready])
 	c.buf = c.buf[:copy(c.buf, c.buf[n:])]
+	c.raw = c.raw[:copy(c.raw, c.raw[n:])]
 	c.ready -= n
 	return n, nil
 }
