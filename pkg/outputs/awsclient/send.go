@@ -99,7 +99,7 @@ func (d *delivery) send(ctx context.Context, name string, order []int32) {
 		}
 		st.pace.Done(time.Now(), turn, 0, 0, 0, 0)
 		switch {
-		case !refusesRecords(err):
+		case !refusesRecords(err) && f.reason != outputs.ReasonTooLarge:
 			d.refuse()
 			d.failRecords(order, f)
 			d.fail(order[taken:], f)
@@ -111,9 +111,10 @@ func (d *delivery) send(ctx context.Context, name string, order []int32) {
 		}
 		ev := &d.events[order[0]]
 		if st.poison(ev, time.Now()) {
-			poison := *f
-			poison.reason, f = outputs.ReasonRejected, &poison
+			f = f.poison()
 			d.taken = true
+		} else if f.reason.Final() {
+			f = f.held()
 		}
 		d.fail(order[:1], f)
 		order = order[1:]
@@ -126,7 +127,16 @@ func (d *delivery) send(ctx context.Context, name string, order []int32) {
 	}
 }
 
-// held returns f as the failure of events that were not looked at.
+// poison returns f as the failure of an event that is given up.
+func (f *failure) poison() *failure {
+	poison := *f
+	if f.reason != outputs.ReasonTooLarge {
+		poison.reason = outputs.ReasonRejected
+	}
+	return &poison
+}
+
+// held returns f as the failure of events that were not looked at, or may not be what is wrong.
 func (f *failure) held() *failure {
 	held := *f
 	held.reason = outputs.ReasonServer
