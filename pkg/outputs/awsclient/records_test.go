@@ -90,7 +90,8 @@ func TestCutAtTheLimits(t *testing.T) {
 			[]string{"aa\nbb\ncc\n"},
 		},
 		{
-			"in base64", limits(func(l *Limits) { l.Request, l.Base64 = aroundRequest+8+aroundRecord, true }), anyTurn(),
+			"in base64", limits(func(l *Limits) { l.Request, l.Base64 = aroundRequest+8+aroundRecord, true }),
+			anyTurn(),
 			9,
 			true,
 			[]string{"aa\nbb\n"},

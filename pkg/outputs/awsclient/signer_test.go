@@ -194,8 +194,7 @@ func TestRefusedSignature(t *testing.T) {
 		}
 		tc.res = reply(http.StatusOK, nil, strings.NewReader(""))
 		if _, err := transport.RoundTrip(request(t, nil)); err != nil || signed != tc.signed || fetched != tc.fetched {
-			t.Errorf("%s: the next one is signed at %s, with credentials fetched %d times; %v", tc.name, signed, fetched,
-				err)
+			t.Errorf("%s: the next one is signed at %s, fetched %d times; %v", tc.name, signed, fetched, err)
 		}
 	}
 }
