@@ -113,7 +113,8 @@ func TestBlame(t *testing.T) {
 		if c == large {
 			want = outputs.ReasonTooLarge
 		}
-		if first.reason != outputs.ReasonServer || second.reason != want || first.text != c.text || second.status != c.status {
+		if first.reason != outputs.ReasonServer || second.reason != want || first.text != c.text ||
+			second.status != c.status {
 			t.Errorf("%s: held for %s, then %s", c.text, first.reason, second.reason)
 		}
 	}
@@ -186,7 +187,9 @@ func TestCauses(t *testing.T) {
 // An answer to PutLogEvents has nothing but what the service answers with.
 func TestIsAnswer(t *testing.T) {
 	for text, want := range map[string]bool{
-		`{}`: true, ` {"nextSequenceToken":"1"} `: true, `{"rejectedLogEventsInfo":{"expiredLogEventEndIndex":1}}`: true,
+		`{}`: true, ` {"nextSequenceToken":"1"} `: true,
+		`{"rejectedLogEventsInfo":{"expiredLogEventEndIndex":1}}`: true,
+
 		`{"rejectedEntityInfo":null}`: true, `{"nextSequenceToken":"1","ok":true}`: false, `{"message":"x"}`: false,
 		`null`: false, `[]`: false, `"ok"`: false, `0`: false, ``: false, `{} {}`: false, `<html>`: false,
 	} {
