@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// Conceal puts stars in place of words, which are not empty, in text, also where they overlap. Destinations, and proxies
-// before them, may say what they were sent, and their words are logged and shown.
+// Conceal puts stars in place of words, which are not empty, in text, also where they overlap. Destinations, and
+// proxies before them, may say what they were sent, and their words are logged and shown.
 func Conceal(text []byte, words [][]byte) { conceal(text, bytes.Clone(text), words) }
 
 // conceal puts stars into shown where words are in raw, which is as long.

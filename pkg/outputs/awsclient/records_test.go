@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -247,7 +248,7 @@ func TestKeys(t *testing.T) {
 func TestPlan(t *testing.T) {
 	var events []event.Event
 	for _, tag := range []string{"a", "b", "a", "c", "b", "a"} {
-		events = append(events, logs(tag, fmt.Sprint(len(events)))...)
+		events = append(events, logs(tag, strconv.Itoa(len(events)))...)
 	}
 	for _, tc := range []struct {
 		name, stream, key string

@@ -75,11 +75,11 @@ func TestCheckWords(t *testing.T) {
 		tc.change(&c)
 		var r setting.Report
 		c.Check(&r)
-		got := ""
+		var all []string
 		for _, p := range r.Problems {
-			got += p.Key + ": " + p.Reason + " (" + p.Hint + ")"
+			all = append(all, p.Key+": "+p.Reason+" ("+p.Hint+")")
 		}
-		if got != tc.want {
+		if got := strings.Join(all, "\n"); got != tc.want {
 			t.Errorf("%s: %q, want %q", tc.name, got, tc.want)
 		}
 	}

@@ -39,11 +39,11 @@ func TestCheck(t *testing.T) {
 	} {
 		var r setting.Report
 		tc.cfg.Check(&r)
-		got := ""
+		var all []string
 		for _, p := range r.Problems {
-			got += fmt.Sprintf("%s: %s (%s)", p.Key, p.Reason, p.Hint)
+			all = append(all, fmt.Sprintf("%s: %s (%s)", p.Key, p.Reason, p.Hint))
 		}
-		if got != tc.want {
+		if got := strings.Join(all, "\n"); got != tc.want {
 			t.Errorf("%s: %q, want %q", tc.name, got, tc.want)
 		}
 	}

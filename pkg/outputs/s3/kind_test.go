@@ -199,15 +199,14 @@ func TestDoubtStates(t *testing.T) {
 		t.Errorf("in doubt at first: %v", about)
 	}
 	d.add(object{key: "x", events: 3, spans: spans(0, 3)}, object{key: "y", events: 2, spans: spans(1, 3)})
-	keys := func(about []*doubt) (all string) {
-		for _, one := range about {
-			if one == nil {
-				all += "-"
-			} else {
-				all += one.key
+	keys := func(about []*doubt) string {
+		all := make([]byte, len(about))
+		for i, one := range about {
+			if all[i] = '-'; one != nil {
+				all[i] = one.key[0]
 			}
 		}
-		return all
+		return string(all)
 	}
 	about := d.about(events, intent.Keys{})
 	ask := d.unresolvedOf(about)
@@ -237,7 +236,8 @@ func TestDoubtStates(t *testing.T) {
 func TestKind(t *testing.T) {
 	kind := Kind(nil)
 	if kind.Name != "s3" || kind.Summary != "objects in Amazon S3 and in stores like it" || kind.Files != 0 ||
-		kind.Example != "region: eu-central-1, bucket: logs, key: logs/" || kind.CPUMicros < 2.5 || kind.CPUMicros > 2.6 ||
+		kind.Example != "region: eu-central-1, bucket: logs, key: logs/" || kind.CPUMicros < 2.5 ||
+		kind.CPUMicros > 2.6 ||
 		!reflect.DeepEqual(kind.Aliases, map[string]string{"aws_s3": "s3", "amazon_s3": "s3", "bucket": "s3"}) {
 		t.Errorf("%+v", kind)
 	}
