@@ -257,6 +257,13 @@ func TestAdmitTexts(t *testing.T) {
 	if want := "cluster a has 1 connections already, which is its max_connections"; err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
+	leave()
+	if got := h.Stats()["a"]; got.Connections != 0 || got.Refused != 1 {
+		t.Errorf("without connections: %+v", got)
+	}
+	if leave, err = h.Admit("a"); err != nil {
+		t.Fatal(err)
+	}
 	other := registry(t, Config{Name: "c"})
 	h.Swap(other)
 	if _, ok := h.Stats()["a"]; !ok || h.Current() != other {
