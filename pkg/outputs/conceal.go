@@ -29,8 +29,8 @@ func conceal(shown, raw []byte, words [][]byte) {
 	}
 }
 
-// Quotings returns text as it stands within the quotes of a string of JSON: as Go writes it, and as others do, who leave
-// <, > and & as they are, or escape slashes too. It may be the same text several times.
+// Quotings returns text as it stands within the quotes of a string of JSON: as Go writes it, and as others do, who
+// leave <, > and & as they are, or escape slashes too. It may be the same text several times.
 func Quotings(text string) []string {
 	var plain bytes.Buffer
 	enc := json.NewEncoder(&plain)
