@@ -178,7 +178,7 @@ func TestMistakes(t *testing.T) {
 		{"broken behind the first", "[{name: a" + rest + "\n---\n[", "x: not valid YAML: "},
 		{"a mapping of tests", "a: {name: b}", "x: should be a list of tests, each with name, input and expect"},
 		{"an empty list", "[]", "x: should be a list of tests, each with name, input and expect"},
-		{"nearly a key", "[{nmae: a" + rest, `x:1: a test has no key "nmae": did you mean name?`},
+		{"nearly a key", "[{nam: a" + rest, `x:1: a test has no key "nam": did you mean name?`},
 		{"no name", "[{name: ''" + rest, "x:1: a test needs a name"},
 		{"no such cluster", "[{name: a, cluster: c" + rest, `x:1: there is no cluster "c": the configuration has a, b`},
 		{"metadata that is a text", "[{name: a, metadata: x" + rest, "x:1: a record should be a mapping"},

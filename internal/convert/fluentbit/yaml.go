@@ -122,7 +122,7 @@ func (y *yamlReader) list(name string, list *yaml.Node) error {
 	}
 	if list.Kind == yaml.MappingNode {
 		return &syntax.Error{
-			At: y.at(list), Reason: fmt.Sprintf("%ss is a map, and has to be a list", name),
+			At: y.at(list), Reason: name + "s is a map, and has to be a list",
 			Hint: `begin each of its items with "- "`,
 		}
 	}
