@@ -43,7 +43,8 @@ outputs: {out: {type: stdout}}
 		{"nothing", "", "", []string{}},
 		{"the hostname", "hostname: me", "hostname: you", []string{"hostname"}},
 		{
-			"one listener more", `[{address: "127.0.0.1:0"}]`, `[{address: "127.0.0.1:0"}, {name: b, address: "127.0.0.1:1"}]`,
+			"one listener more", `[{address: "127.0.0.1:0"}]`,
+			`[{address: "127.0.0.1:0"}, {name: b, address: "127.0.0.1:1"}]`,
 			[]string{"listeners"},
 		},
 		{
