@@ -272,6 +272,11 @@ func (d *decoder) check(v reflect.Value, n *node, path string) {
 		if d.within(key) || d.meant[key] {
 			continue
 		}
+		// The one value of a list that is written without brackets is told of at the list.
+		if list, first := strings.CutSuffix(p.Key, "[0]"); first && n.find(list).kind == scalar &&
+			d.within(strings.TrimSuffix(key, "[0]")) {
+			continue
+		}
 		at := n.find(p.Key)
 		if refs := at.origins(); refs != nil {
 			// The reason may quote a part of the value.

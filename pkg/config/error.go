@@ -234,8 +234,10 @@ func hintName(s string, names []string) string {
 	return "one of " + listed(names)
 }
 
+// listed is names for people, of which an empty one, as a choice of no value is, is left out.
 func listed(names []string) string {
 	const most = 40
+	names = slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == "" })
 	if len(names) > most {
 		return strings.Join(names[:most], ", ") + ", …"
 	}

@@ -42,8 +42,12 @@ func (d *decoder) scalar(v reflect.Value, n *node, path string, f field) {
 		case n.kind != scalar:
 			fail("a text", "")
 		case !isText && (n.tag != "!!bool" || !slices.Contains(f.enum, n.text)):
-			// A choice between words and true or false is not written in quotes.
-			fail("a text", "put it in quotes")
+			// A choice between words and true or false is not written in quotes, and no other word becomes one by them.
+			hint := "put it in quotes"
+			if f.enum != nil && !slices.Contains(f.enum, n.text) {
+				hint = "one of " + listed(f.enum)
+			}
+			fail("a text", hint)
 		case t == secretType:
 			d.secret(n, path)
 			v.Set(reflect.ValueOf(setting.NewSecret(n.text)))
