@@ -29,6 +29,7 @@ func inPlainWords(text string) string {
 	for _, w := range [...]struct{ pattern, words string }{
 		{`interface conversion: interface \{\} is (.+), not \[\]uint8`, "$1 where string is wanted"},
 		{`interface conversion: interface \{\} is (.+), not ([^ ]+)`, "$1 where $2 is wanted"},
+		{`reflect: call of reflect\.Value\.\w+ on zero Value`, "nil is no list or map"},
 		{`reflect: call of reflect\.Value\.\w+ on (\S+) Value`, "$1 is no list or map"},
 		{`reflect\.Value\.MapIndex: value of type (\S+) is not assignable to type string`, "$1 is no name of a field"},
 		{`invalid operation: (?:bool|float|int)\(([^()]+)\)`, "$1 where another kind of value is wanted"},

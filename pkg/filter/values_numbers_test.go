@@ -1,0 +1,135 @@
+package filter
+
+import "testing"
+
+// Numbers, their bounds, and what is none.
+func TestExpression_Numbers(t *testing.T) {
+	haveValues(t, []valued{
+		{"abs(-5)", "5"},
+		{"abs(-1.5)", "1.5"},
+		{"abs(record.text)", `event: evaluate "abs(record.text)": a text is no number (1:1)`},
+		{"abs(record.missing)", `event: evaluate "abs(record.missing)": nil is no number (1:1)`},
+		{"ceil(1.2)", "2.0"},
+		{"ceil(-1.2)", "-1.0"},
+		{"floor(1.8)", "1.0"},
+		{"floor(record.float)", "-3.0"},
+		{"round(1.5)", "2.0"},
+		{"round(2.4)", "2.0"},
+		{"ceil(record.text)", `event: evaluate "ceil(record.text)": invalid argument for ceil (type a text) (1:1)`},
+		{`int("12")`, "12"},
+		{`int(" 12 ")`, "12"},
+		{`int("1.5")`, `event: evaluate "int(\"1.5\")": a text is no integer of 64 bits (1:1)`},
+		{`int("")`, `event: evaluate "int(\"\")": a text is no integer of 64 bits (1:1)`},
+		{`int("0x10")`, `event: evaluate "int(\"0x10\")": a text is no integer of 64 bits (1:1)`},
+		{`int("18446744073709551615")`, "18446744073709551615"},
+		{
+			`int("18446744073709551616")`,
+			`event: evaluate "int(\"18446744073709551616\")": a text is no integer of 64 bits (1:1)`,
+		},
+		{`int("-9223372036854775808")`, "-9223372036854775808"},
+		{
+			`int("-9223372036854775809")`,
+			`event: evaluate "int(\"-9223372036854775809\")": a text is no integer of 64 bits (1:1)`,
+		},
+		{"int(1e19)", "10000000000000000000"},
+		{"int(1e20)", `event: evaluate "int(1e20)": a number does not fit into 64 bits (1:1)`},
+		{"int(-1e19)", `event: evaluate "int(-1e19)": the result does not fit into 64 bits (1:1)`},
+		{"int(record.true)", `event: evaluate "int(record.true)": a truth value is no number (1:1)`},
+		{"int(record.missing)", `event: evaluate "int(record.missing)": nil is no number (1:1)`},
+		{`float("1.5")`, "1.5"},
+		{`float("x")`, `event: evaluate "float(\"x\")": float can't read what it is given (1:1)`},
+		{"float(record.int)", "7.0"},
+		{"float(record.missing)", `event: evaluate "float(record.missing)": float can't read what it is given (1:1)`},
+		{"float(record.true)", `event: evaluate "float(record.true)": float can't read what it is given (1:1)`},
+		{"record.int + 1", "8"},
+		{"record.int - 10", "-3"},
+		{"record.int * record.int", "49"},
+		{"record.int / 2", "3.5"},
+		{"record.int / 0", "null"},
+		{"record.int % 0", `event: evaluate "record.int % 0": there is no remainder of a division by zero (1:12)`},
+		{"record.int % 3", "1"},
+		{"-record.int", "-7"},
+		{"-record.text", `event: evaluate "-record.text": a text can't be calculated with (1:1)`},
+		{"2 ** 10", "1024.0"},
+		{"2 ** -1", "0.5"},
+		{"1 + 1.5", "2.5"},
+		{"record.int == 7.0", "true"},
+		{"record.int < 7.5", "true"},
+		{
+			"record.int < record.text",
+			`event: evaluate "record.int < record.text": an integer and a text can't be compared (1:12)`,
+		},
+		{
+			"record.int < record.missing",
+			`event: evaluate "record.int < record.missing": an integer and nil can't be compared (1:12)`,
+		},
+		{"9223372036854775807 + 9223372036854775807", "18446744073709551614"},
+		{
+			"9223372036854775807 * 3",
+			`check: expression "9223372036854775807 * 3": line 1, column 21: the result does not fit into 64 bits`,
+		},
+		{
+			"18446744073709551616",
+			`check: expression "18446744073709551616": line 1, column 20: integers over 9223372036854775807 ` +
+				`can't be written as such (write fromJSON("18446744073709551615"))`,
+		},
+		{
+			"4294967296 * 4294967296",
+			`check: expression "4294967296 * 4294967296": line 1, column 12: the result does not fit into 64 bits`,
+		},
+		{
+			"-4294967296 * 4294967296",
+			`event: evaluate "-4294967296 * 4294967296": the result does not fit into 64 bits (1:13)`,
+		},
+		{"1_000", "1000"},
+		{"0x1F", "31"},
+		{"0b11", "3"},
+		{"1e400", `check: expression "1e400": line 1, column 5: invalid float literal: value out of range`},
+	})
+}
+
+// Times, durations and JSON.
+func TestExpression_Times(t *testing.T) {
+	haveValues(t, []valued{
+		{"time", `"2023-11-14T22:13:20.000000005Z"`},
+		{"time.Year()", "2023"},
+		{"int(time.Month())", "11"},
+		{"time.Unix()", "1700000000"},
+		{"time.Nope()", `check: expression "time.Nope()": line 1, column 6: a time has no method Nope`},
+		{`strftime(time, "%F %T")`, `"2023-11-14 22:13:20"`},
+		{`strftime(time, "%H", "Asia/Kolkata")`, `"03"`},
+		{
+			`strftime(record.text, "%F")`,
+			`event: evaluate "strftime(record.text, \"%F\")": a text where a time is wanted (1:1)`,
+		},
+		{
+			`strftime(record.missing, "%F")`,
+			`event: evaluate "strftime(record.missing, \"%F\")": nil where a time is wanted (1:1)`,
+		},
+		{`date("2026-03-01")`, `"2026-03-01T00:00:00Z"`},
+		{`date("2026-03-01T10:00:00Z").Unix()`, "1772359200"},
+		{`date("2026-03-01 10:00", "2006-01-02 15:04").Unix()`, "1772359200"},
+		{`date("soon")`, `event: evaluate "date(\"soon\")": date can't read what it is given (1:1)`},
+		{"date(record.missing)", `event: evaluate "date(record.missing)": date can't read what it is given (1:1)`},
+		{`duration("90s").Seconds()`, "90.0"},
+		{`duration("1h") > duration("59m")`, "true"},
+		{`duration("soon")`, `event: evaluate "duration(\"soon\")": duration can't read what it is given (1:1)`},
+		{`string(duration("90s"))`, `"1m30s"`},
+		{`int(duration("1us"))`, "1000"},
+		{`time > date("2020-01-01")`, "true"},
+		{`time - date("2023-11-14T22:13:19Z")`, `"1.000000005s"`},
+		{`time + duration("1s")`, `"2023-11-14T22:13:21.000000005Z"`},
+		{`fromJSON("{}")`, "{}"},
+		{`fromJSON("[1, \"a\", null]")`, `[1,"a",null]`},
+		{`fromJSON("{\"a\": {\"b\": 1.0}}").a.b`, "1.0"},
+		{`fromJSON("")`, `event: evaluate "fromJSON(\"\")": the JSON is cut off (1:1)`},
+		{`fromJSON("{")`, `event: evaluate "fromJSON(\"{\")": the JSON is cut off (1:1)`},
+		{"fromJSON(record.text)", `event: evaluate "fromJSON(record.text)": not valid JSON (1:1)`},
+		{`fromJSON("1 2")`, `event: evaluate "fromJSON(\"1 2\")": not valid JSON (1:1)`},
+		{"fromJSON(record.missing)", `event: evaluate "fromJSON(record.missing)": nil is no text of JSON (1:1)`},
+		{"toJSON(record.map)", `"{\"a\":1,\"deep\":{\"x\":\"y\"}}"`},
+		{"toJSON(record.missing)", `"null"`},
+		{"toJSON(record.line)", `"\"line\\n\""`},
+		{"toJSON(time)", `"\"2023-11-14T22:13:20.000000005Z\""`},
+	})
+}
