@@ -100,7 +100,7 @@ func (t *traefik) parse(dst *fields, text []byte) error {
 	l.quoted("router", "server")
 	if word := l.cut("the duration"); l.err == nil {
 		ms, ok := bytes.CutSuffix(word, []byte("ms"))
-		if !ok {
+		if !ok || len(ms) == 0 {
 			l.missing("the duration in ms")
 		} else {
 			dst.text("duration_ms", ms)
