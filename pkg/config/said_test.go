@@ -21,8 +21,8 @@ func said(text string) string {
 // What is said often, in the words that it is said in.
 const (
 	badName = "not a valid name (up to 63 of the letters a-z and A-Z, digits, _, - and ., the first no - or .)"
-	noWayIn = "no agent can come in: nothing tells which ones are its (give it a shared_key, users, sources, tls_names " +
-		"and a listener with client_ca_file, or a listener of its own)"
+	noWayIn = "no agent can come in: nothing tells which ones are its (give it a shared_key, users, sources, " +
+		"tls_names and a listener with client_ca_file, or a listener of its own)"
 	nothingToProve = "have to prove nothing (set allow_anonymous: true to accept everyone, or give the cluster a " +
 		"shared_key, users, tls_names or sources)"
 	openToAll = "can be reached from elsewhere, and nobody has to authenticate (set allow_anonymous: true to accept " +

@@ -8,7 +8,10 @@ import (
 // those that there are.
 func TestFind(t *testing.T) {
 	routes := []Config{
-		{Match: []string{"kube.**", "host.**"}}, {Match: []string{"app"}}, {Match: []string{"7"}}, {Match: []string{"app"}},
+		{Match: []string{"kube.**", "host.**"}},
+		{Match: []string{"app"}},
+		{Match: []string{"7"}},
+		{Match: []string{"app"}},
 	}
 	const all = "0 (kube.**, host.**), 1 (app), 2 (7), 3 (app)"
 	for _, tc := range []struct {
