@@ -31,7 +31,7 @@ func TestLimits(t *testing.T) {
 
 // Each value counts, and so do the list that they are in and the mapping around it; keys do not.
 func TestLimits_Values(t *testing.T) {
-	for items, want := range map[int]string{maxNodes - 2: "", maxNodes - 1: "a.yaml:1:200007: " + tooMany} {
+	for items, want := range map[int]string{maxNodes - 2: "", maxNodes - 1: "a.yaml:1:200004: " + tooMany} {
 		r := &reader{problems: &problems{}}
 		root := r.read("a.yaml", []byte("list: ["+strings.Repeat("1,", items)+"]\n"))
 		if got := r.list.Error(); got != want || (root == nil) != (want != "") {
