@@ -18,15 +18,16 @@ func valueOf(t *testing.T, text string) (first string) {
 		return "check: " + err.Error()
 	}
 	for _, time := range []string{"first", "second"} {
-		got := ""
+		var got string
 		if value, err := x.Append(nil, newEvent(t, valuesRecord)); err != nil {
 			got = "event: " + err.Error()
 		} else {
 			got = show(t, value)
 		}
-		if time == "first" {
+		switch {
+		case time == "first":
 			first = got
-		} else if got != first {
+		case got != first:
 			t.Errorf("%s: %s of the first event, %s of the second", text, first, got)
 		}
 	}
