@@ -150,7 +150,8 @@ func TestHandOverIsRefused(t *testing.T) {
 		var out bytes.Buffer
 		errOut, code := new(lockedLog), make(chan int, 1)
 		go func() {
-			code <- run(ctx, []string{"drain", "-c", config, "--to", silent.address}, strings.NewReader(""), &out, errOut)
+			args := []string{"drain", "-c", config, "--to", silent.address}
+			code <- run(ctx, args, strings.NewReader(""), &out, errOut)
 		}()
 		silent.until("a connection", func() bool { return silent.connections() == 1 })
 		silent.end() // who waits for a HELO on it is told

@@ -27,7 +27,7 @@ func required() map[string]string {
 		"github.com/aws/aws-sdk-go-v2/service/s3":                 "the output s3",
 		"github.com/aws/aws-sdk-go-v2/service/sts":                "role_arn of the outputs to AWS",
 		"github.com/aws/smithy-go":                                "the errors of the AWS SDK",
-		"github.com/clipperhouse/displaywidth":                    "how many cells a text takes in top, as bubbletea counts",
+		"github.com/clipperhouse/displaywidth":                    "the width of texts in top, as bubbletea counts it",
 		"github.com/elastic/elastic-transport-go/v8":              "connections to Elasticsearch",
 		"github.com/expr-lang/expr":                               "conditions and expressions",
 		"github.com/fluent/fluent-logger-golang":                  "tests: a client that is not ours",

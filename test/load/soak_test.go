@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// warmUp is how many rounds it takes until there is what is made once, and what remembers the last 100,000 events is full.
+// warmUp is how many rounds it takes until there is what is made once, and what remembers the last 100,000 events is
+// full.
 const warmUp = 7
 
 // TestSoak has agents come, send and go, round after round, some of them over TLS, and looks for what grows: heap,

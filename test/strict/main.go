@@ -51,14 +51,15 @@ func arguments(args []string, readme string) ([]string, error) {
 	return nil, fmt.Errorf("%s names no test command: give one a line of its own, indented by four spaces", readme)
 }
 
-// patience is how long the tests of a package may take where the arguments don't say. It finds what hangs: go test's own
-// ten minutes are too short for the longest with the race detector on a slow machine.
+// patience is how long the tests of a package may take where the arguments don't say. It finds what hangs: go test's
+// own ten minutes are too short for the longest with the race detector on a slow machine.
 const patience = "-timeout=40m"
 
 // command returns the arguments of the go command.
 func command(args []string) []string {
 	args = append([]string{"test"}, args...)
-	if !slices.ContainsFunc(args, func(a string) bool { return strings.HasPrefix(strings.TrimLeft(a, "-"), "timeout") }) {
+	said := func(a string) bool { return strings.HasPrefix(strings.TrimLeft(a, "-"), "timeout") }
+	if !slices.ContainsFunc(args, said) {
 		args = append(args, patience)
 	}
 	return append(args, "-json")

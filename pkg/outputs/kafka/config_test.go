@@ -305,13 +305,13 @@ func TestRender(t *testing.T) {
 	for _, g := range groups {
 		for i, r := range g.records {
 			after := r.Timestamp.Unix() - outputtest.Start
-			text := fmt.Sprintf("%s %d: %s=%s %d", g.topic, g.events[i], r.Key, r.Value, after)
+			parts := []string{fmt.Sprintf("%s %d: %s=%s %d", g.topic, g.events[i], r.Key, r.Value, after)}
 			for _, h := range r.Headers {
-				text += fmt.Sprintf(" %s=%s", h.Key, h.Value)
+				parts = append(parts, fmt.Sprintf("%s=%s", h.Key, h.Value))
 			}
-			got = append(got, text)
+			got = append(got, strings.Join(parts, " "))
 			if r.Topic != g.topic || g.bytes[i] != len(r.Key)+len(r.Value)+batchOverhead {
-				t.Errorf("%s is for %s and counts %d bytes", text, r.Topic, g.bytes[i])
+				t.Errorf("%s is for %s and counts %d bytes", parts[0], r.Topic, g.bytes[i])
 			}
 		}
 	}
