@@ -64,7 +64,10 @@ func TestWrap(t *testing.T) {
 		{"one line", "one two three four", 12, 1, []string{"one two thr…"}},
 		{"the last is cut", "one two three four five six", 12, 2, []string{"one two", "  three fou…"}},
 		{"steering", "a\x1b[31mb\nc", 20, 1, []string{"a [31mb c"}},
-		{"of two cells each", "로그수집기가 느립니다", 14, 3, []string{"로그수집기가", "  느립니다"}},
+		{
+			"of two cells each", "로그수집기가 느립니다", 14, 3,
+			[]string{"로그수집기가", "  느립니다"},
+		},
 		{"of two cells without spaces", "로그수집기가", 10, 3, []string{"로그수집기", "  가"}},
 		{"narrower than a word", "abc def", 3, 5, []string{"ab…"}},
 	} {

@@ -100,8 +100,10 @@ func TestValues(t *testing.T) {
 	for name, table := range map[string]Table{
 		"the largest":  {{}: {Appended: {Chunks: math.MaxInt64, Events: math.MaxInt64, Bytes: math.MaxInt64}}},
 		"the smallest": {{}: {Done: {Chunks: math.MinInt64, Events: math.MinInt64, Bytes: math.MinInt64}}},
-		"any bytes":    {{Output: "\x00\xff", Target: "색인", Cluster: strings.Repeat("x", 999)}: {Lost: {Chunks: 1}}},
-		"no names":     {{}: {Found: {Events: 1}}},
+		"any bytes": {
+			{Output: "\x00\xff", Target: "색인", Cluster: strings.Repeat("x", 999)}: {Lost: {Chunks: 1}},
+		},
+		"no names": {{}: {Found: {Events: 1}}},
 	} {
 		if got, err := Read(table.Append(nil)); err != nil || !reflect.DeepEqual(got, table) {
 			t.Errorf("%s: %v, %v", name, got, err)
